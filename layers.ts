@@ -31,7 +31,7 @@ export const parts: Readonly<Record<string, Part>> = {
   'host-linux': { layer: 4, node: '*', packages: ['koffi'], edges: ['host'] },
   transport: { layer: 5, node: '*', packages: ['ws'] },
   rpc: { layer: 5, node: ['node:events'], edges: ['transport'] },
-  pki: { layer: 5, node: ['node:crypto', 'node:buffer'], packages: ['@peculiar/x509', 'jose'] },
+  pki: { layer: 5, node: ['node:crypto', 'node:util'], packages: ['@peculiar/x509', 'jose', 'reflect-metadata'] },
   storage: { layer: 5 },
   'etcd-client': { layer: 6 },
   'cri-client': { layer: 6 },
