@@ -1,0 +1,32 @@
+/**
+ * The program's entry: the first argument names a command, each in a file of its own that is loaded only when asked for.
+ * A command gets its arguments and an environment, and returns an exit code; nothing else here decides anything.
+ */
+import { type Command, CommandError } from './command.ts';
+
+const commands: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
+  version: { summary: 'print the version', load: async () => (await import('./version.ts')).version },
+};
+
+async function main(): Promise<number> {
+  const [name = 'help', ...args] = process.argv.slice(2);
+  const entry = commands[name];
+  if (entry === undefined) {
+    const asked = name === 'help' || name === '--help' || name === '-h';
+    const out = asked ? process.stdout : process.stderr;
+    if (!asked) out.write(`wherry: unknown command "${name}"\n`);
+    out.write('Usage: wherry COMMAND [ARGUMENT...]\n\nCommands:\n');
+    for (const [key, { summary }] of Object.entries(commands)) out.write(`  ${key.padEnd(12)} ${summary}\n`);
+    return asked ? 0 : 2;
+  }
+  const command = await entry.load();
+  return command(args, { env: process.env, stdout: process.stdout, stderr: process.stderr, stdin: process.stdin });
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof CommandError)) throw error;
+  process.stderr.write(`wherry: ${error.message}\n`);
+  process.exitCode = error.exitCode;
+}

@@ -1,0 +1,43 @@
+/**
+ * Makes `dist/`: the program as one entry module plus a chunk per command, so that a command loads only what it uses.
+ * Native packages stay outside. Written to a folder of its own first, then swapped in: a launcher never sees half a bundle.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+
+const root = new URL('..', import.meta.url).pathname;
+const start = performance.now();
+if (spawnSync(process.execPath, [join(root, 'tools/gen.ts')], { stdio: 'inherit' }).status !== 0) process.exit(1);
+
+const fresh = mkdtempSync(join(root, '.dist-'));
+await build({
+  absWorkingDir: root,
+  entryPoints: { wherry: 'src/commands/main.ts' },
+  outdir: fresh,
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  outExtension: { '.js': '.mjs' },
+  chunkNames: 'chunks/[name]-[hash]',
+  external: ['koffi'],
+  // CommonJS packages inside the bundle ask for built-ins through `require`.
+  banner: {
+    js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);",
+  },
+  define: { 'import.meta.bundled': 'true' },
+  logLevel: 'warning',
+});
+const target = join(root, 'dist');
+const old = `${fresh}-old`;
+try {
+  renameSync(target, old);
+} catch (error) {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+}
+renameSync(fresh, target);
+rmSync(old, { recursive: true, force: true });
+process.stderr.write(`bundle made in ${Math.round(performance.now() - start)} ms\n`);
