@@ -109,6 +109,8 @@ function checkImport({ source, file, partName, part, specifier, test }: ImportTo
     return part.packages?.includes(name) ? undefined : `${partName} may not import the package ${name}`;
   }
   const targetName = relative(source, target).split('/')[0]!;
+  // The manifest belongs to everybody: it names the version.
+  if (target === resolve(source, '..', 'package.json')) return undefined;
   if (targetName === partName)
     return specifier.startsWith('#') ? `imports its own part as ${specifier}; use a relative path` : undefined;
   if (specifier.startsWith('.')) return `leaves its part by ${specifier}; use #${relative(source, target)}`;
