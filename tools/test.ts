@@ -1,6 +1,7 @@
 /**
  * `npm test`: every test that needs no special rights (`*.test.ts`). `--root` runs `*.root.test.ts` instead: those need root
- * and the reference packages. Other arguments narrow the run to files whose path contains one of them.
+ * and the reference packages, and run in a network and mount namespace of their own with loopback as the only interface, so that
+ * no address of a test can leave the machine. Other arguments narrow the run to files whose path contains one of them.
  * Ends with one line, `N passed, N failed`.
  */
 import { spawnSync } from 'node:child_process';
@@ -11,6 +12,7 @@ import { spec } from 'node:test/reporters';
 
 const root = new URL('..', import.meta.url).pathname;
 const wantsRoot = process.argv.includes('--root');
+if (wantsRoot && process.env['WHERRY_OWN_NETWORK'] === undefined) process.exit(enterOwnNetwork());
 const needles = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 
 const generated = spawnSync(process.execPath, [join(root, 'tools/gen.ts')], { stdio: 'inherit' });
@@ -62,4 +64,14 @@ function finish(): void {
   finished = true;
   process.stdout.write(`${passed} passed, ${failed} failed\n`);
   process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+}
+
+function enterOwnNetwork(): number {
+  const inside = ['ip link set lo up && exec "$0" "$@"', process.execPath, ...process.argv.slice(1)];
+  const result = spawnSync('unshare', ['--net', '--mount', '--propagation', 'private', 'sh', '-c', ...inside], {
+    stdio: 'inherit',
+    env: { ...process.env, WHERRY_OWN_NETWORK: '1' },
+  });
+  if (result.error) throw result.error;
+  return result.status ?? 1;
 }

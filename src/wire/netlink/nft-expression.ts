@@ -19,7 +19,7 @@ const firstRegister32 = 8;
 const verdictRegister = 0;
 
 const PayloadBase = { network: 1, transport: 2 } as const;
-const MetaKey = { iifName: 6, oifName: 7, l4Protocol: 16 } as const;
+const MetaKey = { mark: 3, iifName: 6, oifName: 7, l4Protocol: 16 } as const;
 const CtKey = { status: 2 } as const;
 
 function register(index: number): Buffer {
@@ -36,6 +36,17 @@ export const load = {
   protocol: (to: number) => meta(to, MetaKey.l4Protocol),
   inputInterface: (to: number) => meta(to, MetaKey.iifName),
   outputInterface: (to: number) => meta(to, MetaKey.oifName),
+  /** The mark that an earlier rule put on the packet; host byte order. */
+  mark: (to: number) => meta(to, MetaKey.mark),
+  /** What the destination is to this host: 2 says one of its own addresses; host byte order. */
+  destinationType: (to: number): Expression => ({
+    name: 'fib',
+    attributes: [
+      [1, register(to)],
+      [2, be32(3)],
+      [3, be32(2)],
+    ],
+  }),
   /** Bits of the connection's state: 0x20 says its destination was translated. */
   connectionStatus: (to: number): Expression => ({
     name: 'ct',
@@ -78,6 +89,17 @@ export function mask(at: number, bits: Uint8Array): Expression {
       [3, be32(bits.length)],
       [4, [[1, bits]]],
       [5, [[1, Buffer.alloc(bits.length)]]],
+    ],
+  };
+}
+
+/** Marks the packet with the register's four bytes. */
+export function setMark(from: number): Expression {
+  return {
+    name: 'meta',
+    attributes: [
+      [2, be32(MetaKey.mark)],
+      [3, register(from)],
     ],
   };
 }

@@ -28,7 +28,7 @@ export type Family = (typeof Family)[keyof typeof Family];
 export const Hook = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
 
 /** Data types as `nft list` names them; concatenations shift by six bits a field. */
-export const DataType = { ipAddress: 7, protocol: 12, service: 13 } as const;
+export const DataType = { ipAddress: 7, protocol: 12, service: 13, mark: 19 } as const;
 const verdictType = 0xffffff00;
 
 const SetFlag = { interval: 0x4, map: 0x8, concat: 0x80 } as const;

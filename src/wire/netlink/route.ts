@@ -19,6 +19,7 @@ const RTM = {
   newLink: 16,
   delLink: 17,
   getLink: 18,
+  setLink: 19,
   newAddr: 20,
   getAddr: 22,
   newRoute: 24,
@@ -103,7 +104,7 @@ export function setHairpin(portIndex: number): NetlinkMessage {
   const body = ifInfo(portIndex, 0, 0);
   body.writeUInt8(7, 0); // AF_BRIDGE
   return {
-    type: RTM.newLink,
+    type: RTM.setLink,
     flags: Flag.request | Flag.ack,
     body: Buffer.concat([body, encodeAttributes([[IFLA.protInfo, [[BRPORT_MODE_HAIRPIN, u8(1)]]]])]),
   };
