@@ -1,0 +1,81 @@
+/** Short-lived connections that only ask whether somebody answers: what HTTP and TCP probes and hooks need. */
+import { request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { connect } from 'node:net';
+
+export interface HttpQuestion {
+  readonly scheme: 'http' | 'https';
+  readonly host: string;
+  readonly port: number;
+  /** Begins with `/`. */
+  readonly path: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+const bodyBytesMax = 10 << 10;
+
+/** Asks once with GET, following no redirects. Certificates are not verified: the asker only wants to know who is there. */
+export function askHttp(question: HttpQuestion): Promise<{ readonly status: number; readonly body: string }> {
+  return new Promise((resolve, reject) => {
+    const request = (question.scheme === 'https' ? httpsRequest : httpRequest)({
+      host: question.host,
+      port: question.port,
+      path: question.path,
+      method: 'GET',
+      headers: Object.fromEntries(question.headers),
+      agent: false,
+      signal: question.signal,
+      ...(question.scheme === 'https' && { rejectUnauthorized: false }),
+    });
+    const deadline = setTimeout(
+      () => request.destroy(new Error('Client.Timeout exceeded while awaiting headers')),
+      question.timeoutMs,
+    );
+    const settle = () => clearTimeout(deadline);
+    request.on('error', (error) => {
+      settle();
+      reject(error);
+    });
+    request.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      const finish = () => {
+        settle();
+        response.destroy();
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8', 0, bodyBytesMax) });
+      };
+      response.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        length += chunk.length;
+        if (length >= bodyBytesMax) finish();
+      });
+      response.on('end', finish);
+      response.on('error', (error) => {
+        settle();
+        reject(error);
+      });
+    });
+    request.end();
+  });
+}
+
+/** Resolves once a TCP connection stands, and closes it again. */
+export function askTcp(host: string, port: number, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port });
+    const end = (error?: Error) => {
+      clearTimeout(deadline);
+      signal.removeEventListener('abort', abort);
+      socket.destroy();
+      if (error === undefined) resolve();
+      else reject(error);
+    };
+    const abort = () => end(signal.reason as Error);
+    const deadline = setTimeout(() => end(new Error(`dial tcp ${host}:${port}: i/o timeout`)), timeoutMs);
+    signal.addEventListener('abort', abort, { once: true });
+    socket.on('connect', () => end());
+    socket.on('error', end);
+  });
+}
