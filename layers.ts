@@ -39,7 +39,10 @@ export const parts: Readonly<Record<string, Part>> = {
   'kube-client': { layer: 6 },
   etcd: { layer: 6 },
   runtime: { layer: 6 },
-  image: { layer: 6, node: ['node:crypto', 'node:zlib', 'node:stream', 'node:stream/promises'] },
+  image: {
+    layer: 6,
+    node: ['node:crypto', 'node:fs', 'node:path', 'node:stream', 'node:stream/promises', 'node:zlib'],
+  },
   registry: { layer: 6 },
   cni: { layer: 6 },
   containerd: { layer: 7 },
