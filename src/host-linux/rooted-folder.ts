@@ -12,7 +12,6 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
-  readdirSync,
   rmSync,
   type Stats,
   symlinkSync,
@@ -44,7 +43,8 @@ export class SystemError extends Error {
 export interface RootedFolder extends Disposable {
   /** What is at a path, not following it; undefined for nothing. */
   stat(path: string): Stats | undefined;
-  list(path: string): string[];
+  /** Whether a path, followed inside the root, is a folder. */
+  isFolder(path: string): boolean;
   makeFolder(path: string): void;
   makeSymlink(path: string, target: string): void;
   /** Another name for `existing`, itself never followed. */
@@ -117,7 +117,16 @@ export function openRootedFolder(root: string): RootedFolder {
         throw error;
       }
     },
-    list: (path) => readdirSync(`${at(path)}/.`).sort(),
+    isFolder(path) {
+      try {
+        folder(path);
+        return true;
+      } catch (error) {
+        const { code } = error as SystemError;
+        if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return false;
+        throw error;
+      }
+    },
     makeFolder: (path) => mkdirSync(at(path), 0o755),
     makeSymlink: (path, target) => symlinkSync(target, at(path)),
     makeHardLink: (path, existing) => linkSync(at(existing), at(path)),
