@@ -5,19 +5,10 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { protobufGenerator } from './gen-protobuf.ts';
+import type { Generator } from './generator.ts';
 
-/** One generator: what it reads, and how it makes its files. Paths are relative to the repository. */
-export interface Generator {
-  readonly name: string;
-  /** Folder that the generator owns: emptied before it writes. */
-  readonly outputFolder: string;
-  /** Files whose bytes decide whether it must run again; its own sources belong here too. */
-  inputs(root: string): readonly string[];
-  /** Returns the files to write, by path relative to `outputFolder`. */
-  run(root: string): Promise<ReadonlyMap<string, string>>;
-}
-
-const generators: readonly Generator[] = [];
+const generators: readonly Generator[] = [protobufGenerator('api-etcd'), protobufGenerator('api-cri')];
 
 async function main(): Promise<void> {
   const root = new URL('..', import.meta.url).pathname;
