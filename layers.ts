@@ -45,7 +45,7 @@ export const parts: Readonly<Record<string, Part>> = {
   },
   registry: { layer: 6 },
   cni: { layer: 6 },
-  containerd: { layer: 7 },
+  containerd: { layer: 7, node: ['node:crypto'], packages: ['ws'] },
   build: { layer: 7 },
   'kube-apiserver': { layer: 8, node: ['node:crypto', 'node:zlib'], packages: ['jose', 'ws'] },
   'kube-controllers': { layer: 8 },

@@ -47,8 +47,8 @@ export class ContentStore {
   readonly #root: string;
   readonly #metadata: MetadataStore;
   readonly #clock: Clock;
-  /** Refs that have a writer now, with the time it was opened. */
-  readonly #open = new Map<string, number>();
+  /** Refs that have a writer now. */
+  readonly #open = new Map<string, { readonly since: number; readonly closed: PromiseWithResolvers<void> }>();
 
   private constructor(root: string, metadata: MetadataStore, clock: Clock) {
     this.#root = root;
@@ -110,11 +110,11 @@ export class ContentStore {
   async writer(ref: string, digest?: Digest): Promise<ContentWriter> {
     if (digest !== undefined && this.info(digest) !== undefined)
       throw new ContentError('AlreadyExists', `content ${digest}: already exists`);
-    const since = this.#open.get(ref);
+    const since = this.#open.get(ref)?.since;
     if (since !== undefined)
       throw new ContentError('Unavailable', `ref ${ref} locked since ${new Date(since).toISOString()}: unavailable`);
-    this.#open.set(ref, this.#clock.now());
-    const folder = `${this.#root}/ingest/${createHash('sha256').update(ref).digest('hex')}`;
+    this.#open.set(ref, { since: this.#clock.now(), closed: Promise.withResolvers() });
+    const folder = this.#ingest(ref);
     try {
       await makeFolder(folder, 0o700);
       await replaceFile(`${folder}/ref`, ref, { mode: 0o600, durable: false });
@@ -124,9 +124,19 @@ export class ContentStore {
       for await (const piece of readPieces(`${folder}/data`, 0, file.size)) hash.update(piece);
       return this.#writer(ref, folder, file, hash, algorithm);
     } catch (error) {
-      this.#open.delete(ref);
+      this.#close(ref);
       throw error;
     }
+  }
+
+  /** Resolves when `ref` has no writer; at once if it has none now. */
+  async writerClosed(ref: string): Promise<void> {
+    await this.#open.get(ref)?.closed.promise;
+  }
+
+  /** The first `size` bytes of an ingest that is under way. */
+  readIngest(ref: string, size: number): AsyncGenerator<Buffer> {
+    return readPieces(`${this.#ingest(ref)}/data`, 0, size);
   }
 
   /** Writes a small blob. */
@@ -172,7 +182,7 @@ export class ContentStore {
       if (closed) return;
       closed = true;
       await file[Symbol.asyncDispose]();
-      this.#open.delete(ref);
+      this.#close(ref);
     };
     const current = () => `${algorithm}:${hash.copy().digest('hex')}` as Digest;
     return {
@@ -205,7 +215,9 @@ export class ContentStore {
         await setMode(`${folder}/data`, 0o444);
         await moveDurably(`${folder}/data`, this.#path(digest));
         const now = this.#clock.now();
-        const info: ContentInfo = { digest, size, createdAt: now, updatedAt: now, labels: expected.labels ?? {} };
+        const present = this.info(digest);
+        const labels = { ...present?.labels, ...expected.labels };
+        const info: ContentInfo = { digest, size, createdAt: present?.createdAt ?? now, updatedAt: now, labels };
         await this.#put(info);
         await close();
         await removeTree(folder);
@@ -216,6 +228,7 @@ export class ContentStore {
     };
 
     async function discard(): Promise<void> {
+      if (closed) return;
       await file.truncate(0);
       await close();
       await removeTree(folder);
@@ -230,6 +243,16 @@ export class ContentStore {
     const info = this.info(digest);
     if (info === undefined) throw notFound(digest);
     return info;
+  }
+
+  #close(ref: string): void {
+    const entry = this.#open.get(ref);
+    this.#open.delete(ref);
+    entry?.closed.resolve();
+  }
+
+  #ingest(ref: string): string {
+    return `${this.#root}/ingest/${createHash('sha256').update(ref).digest('hex')}`;
   }
 
   #path(digest: Digest): string {

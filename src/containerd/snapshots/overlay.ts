@@ -30,6 +30,8 @@ interface Stored {
 export interface OverlaySnapshotter extends Snapshotter {
   /** The folder that an active snapshot's own files go to: layers are unpacked straight into it. */
   upperFolder(key: string): string;
+  /** The folders of a committed snapshot and its ancestors, nearest first. */
+  layerFolders(name: string): string[];
   /** Removes folders that nothing names. To be called when nothing else is going on. */
   cleanup(): Promise<void>;
 }
@@ -193,6 +195,7 @@ export async function openOverlaySnapshotter(deps: {
       assert(stored.kind === 'active', `snapshot ${key} is ${stored.kind}, not active`);
       return `${folderOf(stored)}/fs`;
     },
+    layerFolders: (name) => (name === '' ? [] : lowerFolders(name)),
     async cleanup() {
       const known = new Set(
         [...metadata.entries(bucket).values()].map((stored) => String((stored as unknown as Stored).id)),
