@@ -15,8 +15,8 @@ export interface Peer {
   readonly address: string;
   /** Common name and organisations of a verified client certificate. */
   readonly certificate?: { readonly commonName: string; readonly organizations: readonly string[] };
-  /** A caller in this process: the component's user name. */
-  readonly component?: string;
+  /** A caller in this process: the component's user and groups. */
+  readonly component?: { readonly user: string; readonly groups: readonly string[] };
 }
 
 export interface CallContext {

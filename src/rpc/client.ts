@@ -1,0 +1,361 @@
+/**
+ * Calls services over a socket: one HTTP/2 connection, made when first needed and made again, with growing pauses, after it
+ * was lost. Error texts are grpc-go's.
+ */
+import type { Clock } from '#std/clock.ts';
+import { type DialTarget, dial } from '#transport/dial.ts';
+import { joinSocket } from '#transport/http2-socket.ts';
+import { frameMessage, MessageReader, prefixBytes } from '#wire/grpc/framing.ts';
+import { decodeMessage, formatTimeout, metadataHeaders, metadataOf } from '#wire/grpc/header.ts';
+import type { Method } from '#wire/grpc/service.ts';
+import { Code, RpcError } from '#wire/grpc/status.ts';
+import type { Header } from '#wire/hpack/decoder.ts';
+import type { Http2Connection, Http2Stream, StreamHandler } from '#wire/http2/connection.ts';
+import { ErrorCode } from '#wire/http2/frame.ts';
+import type { CallOptions, Channel, ClientCall } from './call.ts';
+import { MessageQueue, ReceiveCredit, RoomGate } from './message-queue.ts';
+
+export interface RpcClientOptions {
+  readonly target: DialTarget;
+  readonly clock: Clock;
+  /** Largest response message. Default: no limit but memory, as etcd's and CRI's clients set it. */
+  readonly messageBytesMax?: number;
+  readonly userAgent?: string;
+}
+
+const connectTimeoutMs = 20_000;
+const backoffInitialMs = 1000;
+const backoffMaxMs = 30_000;
+const sendBufferBytesMax = 256 << 10;
+
+export function connectRpc(options: RpcClientOptions): Channel {
+  return new SocketChannel(options);
+}
+
+type State =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'connecting'; readonly connecting: Promise<Http2Connection> }
+  | { readonly kind: 'ready'; readonly connection: Http2Connection; readonly close: () => void }
+  | { readonly kind: 'failed'; readonly error: RpcError; readonly untilMs: number }
+  | { readonly kind: 'closed' };
+
+class SocketChannel implements Channel {
+  readonly #options: RpcClientOptions;
+  #state: State = { kind: 'idle' };
+  #failures = 0;
+
+  constructor(options: RpcClientOptions) {
+    this.#options = options;
+  }
+
+  async unary<I, O>(method: Method<I, O, 'unary'>, request: I, options: CallOptions = {}): Promise<O> {
+    const call = this.open(method, options);
+    call.send(request);
+    call.closeSend();
+    let response: O | undefined;
+    for await (const message of call.messages) response = message;
+    if (response === undefined) throw new RpcError(Code.Internal, 'no response message');
+    return response;
+  }
+
+  open<I, O>(method: Method<I, O>, options: CallOptions = {}): ClientCall<I, O> {
+    const call = new SocketCall<I, O>(method, options, this.#options);
+    const state = this.#state;
+    if (state.kind === 'ready' && !state.connection.closed) call.begin(state.connection);
+    else
+      this.#connection().then(
+        (connection) => call.begin(connection),
+        (error: unknown) => call.fail(RpcError.from(error)),
+      );
+    return call;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const state = this.#state;
+    this.#state = { kind: 'closed' };
+    if (state.kind === 'ready') state.close();
+    else if (state.kind === 'connecting') await state.connecting.catch(() => {});
+  }
+
+  #connection(): Promise<Http2Connection> {
+    const state = this.#state;
+    switch (state.kind) {
+      case 'closed':
+        return Promise.reject(new RpcError(Code.Canceled, 'grpc: the client connection is closing'));
+      case 'connecting':
+        return state.connecting;
+      case 'failed':
+        if (this.#options.clock.monotonicMs() < state.untilMs) return Promise.reject(state.error);
+        break;
+      case 'ready':
+        if (!state.connection.closed) return Promise.resolve(state.connection);
+        break;
+      case 'idle':
+        break;
+    }
+    const connecting = this.#connect();
+    this.#state = { kind: 'connecting', connecting };
+    return connecting;
+  }
+
+  async #connect(): Promise<Http2Connection> {
+    const { clock, target } = this.#options;
+    try {
+      const socket = await dial(target, { protocols: ['h2'], timeoutMs: connectTimeoutMs });
+      if (this.#isClosed()) {
+        socket.destroy();
+        throw new RpcError(Code.Canceled, 'grpc: the client connection is closing');
+      }
+      const connection = joinSocket(socket, {
+        role: 'client',
+        onGoaway: () => {
+          if (this.#state.kind === 'ready' && this.#state.connection === connection) this.#state = { kind: 'idle' };
+        },
+      });
+      this.#failures = 0;
+      this.#state = { kind: 'ready', connection, close: () => socket.destroy() };
+      return connection;
+    } catch (error) {
+      if (this.#isClosed()) throw error;
+      const described = new RpcError(
+        Code.Unavailable,
+        `connection error: desc = "transport: Error while dialing: ${(error as Error).message}"`,
+        { cause: error },
+      );
+      const delayMs = Math.min(backoffMaxMs, backoffInitialMs * 1.6 ** this.#failures++);
+      this.#state = { kind: 'failed', error: described, untilMs: clock.monotonicMs() + delayMs };
+      throw described;
+    }
+  }
+
+  #isClosed(): boolean {
+    return this.#state.kind === 'closed';
+  }
+}
+
+class SocketCall<I, O> implements ClientCall<I, O>, StreamHandler {
+  readonly #method: Method<I, O>;
+  readonly #options: CallOptions;
+  readonly #reader: MessageReader;
+  readonly #received = new MessageQueue<O>();
+  readonly #room = new RoomGate();
+  readonly #credit = new ReceiveCredit((bytes) => this.#stream!.consume(bytes));
+  readonly #client: RpcClientOptions;
+  /** What was sent before the connection stood. */
+  #early: { message?: I; end?: true }[] = [];
+  #stream: Http2Stream | undefined;
+  #deadline: Disposable | undefined;
+  #onAbort: (() => void) | undefined;
+  #sawHeaders = false;
+  #ended = false;
+
+  constructor(method: Method<I, O>, options: CallOptions, client: RpcClientOptions) {
+    this.#method = method;
+    this.#options = options;
+    this.#client = client;
+    this.#reader = new MessageReader(client.messageBytesMax ?? 2 ** 31 - 1);
+    if (options.timeoutMs !== undefined)
+      this.#deadline = client.clock.after(options.timeoutMs, () =>
+        this.#abandon(new RpcError(Code.DeadlineExceeded, 'context deadline exceeded')),
+      );
+    const { signal } = options;
+    if (signal !== undefined) {
+      this.#onAbort = () => this.cancel();
+      signal.addEventListener('abort', this.#onAbort, { once: true });
+      if (signal.aborted) this.cancel();
+    }
+  }
+
+  get messages(): AsyncIterable<O> {
+    return this.#received;
+  }
+
+  begin(connection: Http2Connection): void {
+    if (this.#ended) return;
+    const { metadata = [], timeoutMs } = this.#options;
+    const { target, userAgent = 'wherry' } = this.#client;
+    const headers: Header[] = [
+      [':method', 'POST'],
+      [':scheme', target.tls === undefined ? 'http' : 'https'],
+      [':path', this.#method.path],
+      [':authority', target.authority],
+      ['content-type', 'application/grpc'],
+      ['user-agent', userAgent],
+      ['te', 'trailers'],
+      ...(timeoutMs === undefined ? [] : [['grpc-timeout', formatTimeout(timeoutMs)] as const]),
+      ...metadataHeaders(metadata),
+    ];
+    this.#stream = connection.open(headers, false, this);
+    if (this.#stream === undefined) {
+      this.fail(new RpcError(Code.Unavailable, 'the connection takes no more streams'));
+      return;
+    }
+    for (const { message, end } of this.#early.splice(0)) {
+      if (message !== undefined) this.#stream.send(frameMessage(this.#method.request, message), false);
+      if (end) this.#stream.send(Buffer.alloc(0), true);
+    }
+    if (this.#stream.bufferedBytes < sendBufferBytesMax) this.#room.open();
+  }
+
+  send(message: I): boolean {
+    if (this.#ended) return true;
+    if (this.#stream === undefined) {
+      this.#early.push({ message });
+      return this.#early.length < 16;
+    }
+    this.#stream.send(frameMessage(this.#method.request, message), false);
+    return this.#stream.bufferedBytes < sendBufferBytesMax;
+  }
+
+  drained(): Promise<void> {
+    if (!this.#ended && this.#stream !== undefined && this.#stream.bufferedBytes < sendBufferBytesMax)
+      return Promise.resolve();
+    return this.#room.wait();
+  }
+
+  closeSend(): void {
+    if (this.#ended) return;
+    if (this.#stream === undefined) this.#early.push({ end: true });
+    else this.#stream.send(Buffer.alloc(0), true);
+  }
+
+  cancel(): void {
+    this.#abandon(new RpcError(Code.Canceled, 'context canceled'));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cancel();
+  }
+
+  /** The call ends with an error that the server did not send. */
+  fail(error: RpcError): void {
+    if (this.#ended) return;
+    this.#finish();
+    this.#received.end(error);
+    this.#room.fail(error);
+  }
+
+  // StreamHandler
+
+  headers(headers: readonly Header[], endStream: boolean): void {
+    if (endStream) {
+      this.#trailers(headers);
+      return;
+    }
+    if (this.#sawHeaders) return;
+    this.#sawHeaders = true;
+    const status = headers.find(([name]) => name === ':status')?.[1];
+    const contentType = headers.find(([name]) => name === 'content-type')?.[1] ?? '';
+    if (status !== '200' || !contentType.startsWith('application/grpc')) {
+      this.#abandon(
+        new RpcError(
+          httpCode(status),
+          `unexpected HTTP status code received from server: ${status}; transport: received unexpected content-type "${contentType}"`,
+        ),
+      );
+      return;
+    }
+    this.#options.onHeader?.(metadataOf(headers));
+  }
+
+  data(chunk: Buffer, endStream: boolean): void {
+    const stream = this.#stream!;
+    if (this.#ended) {
+      stream.consume(chunk.length);
+      return;
+    }
+    this.#credit.arrived(chunk.length);
+    try {
+      this.#reader.push(chunk, (message) => {
+        // The input buffer is the socket's: messages are read later.
+        this.#received.push(
+          this.#method.response.decode(Buffer.from(message)),
+          this.#credit.hold(message.length + prefixBytes),
+        );
+      });
+    } catch (error) {
+      this.#abandon(RpcError.from(error));
+      return;
+    }
+    if (endStream) this.fail(new RpcError(Code.Internal, 'server closed the stream without sending trailers'));
+  }
+
+  reset(code: number, message: string): void {
+    if (code === ErrorCode.refusedStream)
+      this.fail(new RpcError(Code.Unavailable, `stream terminated by RST_STREAM with error code: REFUSED_STREAM`));
+    else if (code === ErrorCode.cancel && message !== 'stream reset by peer')
+      this.fail(new RpcError(Code.Unavailable, `error reading from server: ${message}`));
+    else
+      this.fail(
+        new RpcError(
+          code === ErrorCode.cancel ? Code.Canceled : Code.Internal,
+          `stream terminated by RST_STREAM with error code: ${code}`,
+        ),
+      );
+  }
+
+  writable(): void {
+    this.#room.open();
+  }
+
+  #trailers(headers: readonly Header[]): void {
+    let code: number | undefined;
+    let message = '';
+    let details: Uint8Array | undefined;
+    for (const [name, value] of headers) {
+      if (name === 'grpc-status') code = Number(value);
+      else if (name === 'grpc-message') message = decodeMessage(value);
+      else if (name === 'grpc-status-details-bin') details = Buffer.from(value, 'base64');
+    }
+    if (code === undefined) {
+      const status = headers.find(([name]) => name === ':status')?.[1];
+      this.fail(new RpcError(httpCode(status), `unexpected HTTP status code received from server: ${status}`));
+      return;
+    }
+    this.#options.onTrailer?.(metadataOf(headers));
+    if (code !== Code.OK) {
+      this.fail(new RpcError(code as Code, message, details === undefined ? {} : { details }));
+      return;
+    }
+    if (this.#ended) return;
+    this.#finish();
+    this.#received.end();
+    this.#room.fail(new RpcError(Code.Unknown, 'EOF'));
+  }
+
+  /** Ends the call from this side: what has arrived and was not read is dropped. */
+  #abandon(error: RpcError): void {
+    if (this.#ended) return;
+    this.#finish();
+    this.#stream?.reset(ErrorCode.cancel);
+    this.#received.fail(error);
+    this.#room.fail(error);
+  }
+
+  #finish(): void {
+    this.#ended = true;
+    this.#deadline?.[Symbol.dispose]();
+    if (this.#onAbort !== undefined) this.#options.signal?.removeEventListener('abort', this.#onAbort);
+  }
+}
+
+/** How an HTTP status that is no gRPC answer is read (grpc's http-grpc-status-mapping). */
+function httpCode(status: string | undefined): Code {
+  switch (status) {
+    case '400':
+      return Code.Internal;
+    case '401':
+      return Code.Unauthenticated;
+    case '403':
+      return Code.PermissionDenied;
+    case '404':
+      return Code.Unimplemented;
+    case '429':
+    case '502':
+    case '503':
+    case '504':
+      return Code.Unavailable;
+    default:
+      return Code.Unknown;
+  }
+}

@@ -1,0 +1,253 @@
+/**
+ * Serves HTTP on a TCP port or a unix socket: HTTP/2 by our own engine, HTTP/1.1 by Node's, told apart by ALPN under TLS and by
+ * the connection preface in plain text. gRPC shares the port: the dispatcher is asked first about every HTTP/2 stream.
+ */
+import { createServer as createHttp1, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTcp, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { createServer as createTls, type TLSSocket } from 'node:tls';
+import { systemClock } from '#host/clock.ts';
+import type { Header } from '#wire/hpack/decoder.ts';
+import type { ConnectionLimits, Http2Connection, Http2Stream, StreamHandler } from '#wire/http2/connection.ts';
+import { preface } from '#wire/http2/frame.ts';
+import type { HeaderList, HttpHandler, HttpPeer, HttpResponse } from './http.ts';
+import { respondOnStream } from './http2-exchange.ts';
+import { joinSocket } from './http2-socket.ts';
+import { certificateOf } from './peer-certificate.ts';
+
+export interface TlsConfig {
+  /** PEM. */
+  readonly certificate: string;
+  readonly key: string;
+  /** Authorities that client certificates are verified against; without it none is asked for. */
+  readonly clientCa?: string;
+  /** Refuse clients without a valid certificate; otherwise they are anonymous. */
+  readonly requireClientCertificate?: boolean;
+}
+
+export interface ListenOptions {
+  readonly address: { readonly host: string; readonly port: number } | { readonly path: string };
+  readonly tls?: TlsConfig;
+  readonly handler: HttpHandler;
+  /** Takes the HTTP/2 streams that are gRPC calls. */
+  readonly dispatcher?: (
+    stream: Http2Stream,
+    headers: readonly Header[],
+    endStream: boolean,
+    peer: HttpPeer,
+  ) => StreamHandler | undefined;
+  readonly limits?: Partial<ConnectionLimits>;
+}
+
+export interface Listener extends AsyncDisposable {
+  /** The port in use; 0 for a unix socket. */
+  readonly port: number;
+  /** New connections use the new certificate and authorities; those that stand keep theirs. */
+  reload(tls: TlsConfig): void;
+}
+
+const handshakeTimeoutMs = 10_000;
+/** Requests in progress get this long when the listener closes. */
+const drainMs = 5000;
+
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const sockets = new Set<Socket>();
+  const connections = new Set<Http2Connection>();
+  const http1 = createHttp1({ maxHeaderSize: 64 << 10, keepAliveTimeout: 120_000, requestTimeout: 0 });
+  http1.on('request', (request, response) => serveHttp1(options.handler, request, response));
+  http1.on('upgrade', (request, socket, head) => serveUpgrade(options.handler, request, socket, head));
+
+  const track = (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    // Errors of a peer that goes away end its requests; nobody else needs to know.
+    socket.on('error', () => {});
+    socket.setNoDelay(true);
+  };
+  const serveHttp2 = (socket: Socket, secure: TLSSocket | undefined) => {
+    const peer = peerOf(socket, secure);
+    const connection = joinSocket(socket, {
+      role: 'server',
+      accept: (stream, headers, endStream) =>
+        options.dispatcher?.(stream, headers, endStream, peer) ??
+        respondOnStream(stream, headers, endStream, peer, options.handler),
+      ...(options.limits && { limits: options.limits }),
+    });
+    connections.add(connection);
+    socket.on('close', () => connections.delete(connection));
+  };
+
+  let server: Server;
+  let reload: Listener['reload'];
+  if (options.tls === undefined) {
+    server = createTcp((socket) => {
+      track(socket);
+      sniff(socket, (isHttp2) => (isHttp2 ? serveHttp2(socket, undefined) : http1.emit('connection', socket)));
+    });
+    reload = () => {
+      throw new Error('the listener has no TLS');
+    };
+  } else {
+    const secure = createTls(
+      { ...tlsOptions(options.tls), ALPNProtocols: ['h2', 'http/1.1'], handshakeTimeout: handshakeTimeoutMs },
+      (socket) => {
+        track(socket);
+        if (socket.alpnProtocol === 'h2') serveHttp2(socket, socket);
+        else http1.emit('connection', socket);
+      },
+    );
+    // A failed handshake is the client's problem.
+    secure.on('tlsClientError', (_error, socket) => socket.destroy());
+    reload = (tls) => secure.setSecureContext(tlsOptions(tls));
+    server = secure;
+  }
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(
+      'path' in options.address
+        ? { path: options.address.path }
+        : { host: options.address.host, port: options.address.port },
+      () => {
+        server.removeListener('error', reject);
+        resolve();
+      },
+    );
+  });
+  const bound = server.address();
+  return {
+    port: typeof bound === 'object' && bound !== null ? bound.port : 0,
+    reload,
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const connection of connections) connection.drain();
+      http1.closeIdleConnections();
+      const destroyAll = () => {
+        for (const socket of sockets) socket.destroy();
+      };
+      for (const socket of sockets) {
+        const busy = [...connections].some((connection) => connection.streams.size > 0);
+        if (!busy) socket.end();
+      }
+      const deadline = systemClock.after(
+        sockets.size === 0 || [...connections].every(({ streams }) => streams.size === 0) ? 0 : drainMs,
+        destroyAll,
+      );
+      await closed;
+      deadline[Symbol.dispose]();
+    },
+  };
+}
+
+function tlsOptions({ certificate, key, clientCa, requireClientCertificate = false }: TlsConfig) {
+  return {
+    cert: certificate,
+    key,
+    minVersion: 'TLSv1.2' as const,
+    ...(clientCa !== undefined && { ca: clientCa, requestCert: true, rejectUnauthorized: requireClientCertificate }),
+  };
+}
+
+/** Looks at the first bytes without taking them. */
+function sniff(socket: Socket, decide: (isHttp2: boolean) => void): void {
+  let seen = Buffer.alloc(0);
+  const onReadable = () => {
+    const chunk = socket.read() as Buffer | null;
+    if (chunk === null) return;
+    seen = Buffer.concat([seen, chunk]);
+    const length = Math.min(seen.length, preface.length);
+    const matches = seen.compare(preface, 0, length, 0, length) === 0;
+    if (matches && length < preface.length) return;
+    socket.removeListener('readable', onReadable);
+    socket.unshift(seen);
+    decide(matches);
+  };
+  socket.on('readable', onReadable);
+}
+
+function peerOf(socket: Socket, secure: TLSSocket | undefined): HttpPeer {
+  const address =
+    socket.remoteAddress === undefined
+      ? '@'
+      : `${socket.remoteAddress.includes(':') ? `[${socket.remoteAddress}]` : socket.remoteAddress}:${socket.remotePort}`;
+  const certificate = secure === undefined ? undefined : certificateOf(secure);
+  return { address, ...(certificate && { certificate }) };
+}
+
+function serveHttp1(handler: HttpHandler, request: IncomingMessage, response: ServerResponse): void {
+  const gone = new AbortController();
+  response.on('close', () => {
+    if (!response.writableEnded) gone.abort(new Error('client disconnected'));
+  });
+  ask(handler, request, gone.signal).then(
+    (answer) => writeHttp1(answer, response),
+    () => response.destroy(),
+  );
+}
+
+async function writeHttp1(answer: HttpResponse, response: ServerResponse): Promise<void> {
+  response.writeHead(answer.status, flatten(answer.headers));
+  if (answer.body instanceof Uint8Array) {
+    response.end(answer.body);
+    return;
+  }
+  response.flushHeaders();
+  try {
+    for await (const chunk of answer.body) {
+      if (response.destroyed) return;
+      if (!response.write(chunk))
+        await new Promise<void>((resolve) => response.once('drain', resolve).once('close', resolve));
+    }
+    response.end();
+  } catch {
+    // The status is out already: all that can still be said is that the body is cut off.
+    response.destroy();
+  }
+}
+
+function serveUpgrade(handler: HttpHandler, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const gone = new AbortController();
+  socket.on('close', () => gone.abort(new Error('client disconnected')));
+  socket.on('error', () => {});
+  ask(handler, request, gone.signal).then(
+    async (answer) => {
+      const lines = [
+        `HTTP/1.1 ${answer.status} ${answer.upgrade === undefined ? 'Refused' : 'Switching Protocols'}`,
+        ...answer.headers.map(([name, value]) => `${name}: ${value}`),
+      ];
+      if (answer.upgrade !== undefined) {
+        socket.write(`${lines.join('\r\n')}\r\n\r\n`);
+        answer.upgrade(socket, head);
+        return;
+      }
+      const body = answer.body instanceof Uint8Array ? answer.body : Buffer.concat(await Array.fromAsync(answer.body));
+      socket.end(
+        Buffer.concat([
+          Buffer.from(`${lines.join('\r\n')}\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n`),
+          body,
+        ]),
+      );
+    },
+    () => socket.destroy(),
+  );
+}
+
+function ask(handler: HttpHandler, request: IncomingMessage, signal: AbortSignal): Promise<HttpResponse> {
+  const headers: [string, string][] = [];
+  for (let i = 0; i < request.rawHeaders.length; i += 2)
+    headers.push([request.rawHeaders[i]!.toLowerCase(), request.rawHeaders[i + 1]!]);
+  const socket = request.socket as Socket & Partial<TLSSocket>;
+  return handler({
+    method: request.method ?? 'GET',
+    target: request.url ?? '/',
+    headers,
+    authority: request.headers.host ?? '',
+    protocol: 'HTTP/1.1',
+    body: request,
+    peer: peerOf(socket, socket.encrypted === true ? (socket as unknown as TLSSocket) : undefined),
+    signal,
+  });
+}
+
+function flatten(headers: HeaderList): string[] {
+  return headers.flat();
+}
