@@ -38,7 +38,7 @@ export const parts: Readonly<Record<string, Part>> = {
   'containerd-client': { layer: 6 },
   'kube-client': { layer: 6 },
   etcd: { layer: 6 },
-  runtime: { layer: 6 },
+  runtime: { layer: 6, node: ['node:path'] },
   image: {
     layer: 6,
     node: ['node:crypto', 'node:fs', 'node:path', 'node:stream', 'node:stream/promises', 'node:zlib'],

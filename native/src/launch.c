@@ -1,0 +1,59 @@
+/*
+ * One launch for a command line: the container inherits our streams, we report and go. The plan comes on the socket (u32 length,
+ * u32 mode, u32 register of the console socket, launch), the reply goes there; with mode FOREGROUND a second reply with the wait
+ * status follows when the process has ended.
+ */
+#include "helper.h"
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#define MODE_FOREGROUND 1
+#define MODE_RUN 2
+
+int launch_main(int socket) {
+  uint32_t length;
+  if (read_all(socket, &length, sizeof length) < 0 || length > PLAN_BYTES_MAX) return 1;
+  uint8_t *plan = malloc(length);
+  if (!plan || read_all(socket, plan, length) < 0) return 1;
+  struct reader reader = {plan, plan + length, false};
+  uint32_t mode = read_u32(&reader), console_socket = read_u32(&reader);
+  struct context context;
+  struct launch steps;
+  struct launched launched;
+  context_init(&context);
+  if (mode == MODE_RUN) {
+    int result = run_ops(&context, reader);
+    send_reply(socket, 0, &context, result < 0, context.result, 0);
+    return result < 0;
+  }
+  if (!read_launch(reader, &steps)) {
+    errno = EPROTO;
+    fail(&context, "the launch is malformed");
+    send_reply(socket, 0, &context, true, 0, 0);
+    return 1;
+  }
+  /* Orphans of the container's processes are reaped here while we are in the foreground. */
+  if (mode & MODE_FOREGROUND) prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  if (launch(&context, &steps, &launched) < 0) {
+    send_reply(socket, 0, &context, true, 0, 0);
+    return 1;
+  }
+  if (launched.console >= 0 && console_socket < REGISTERS_MAX) {
+    static const char name[] = "/dev/ptmx";
+    if (send_fd(context.registers[console_socket], name, sizeof name - 1, launched.console) < 0) {
+      fail(&context, "console socket");
+      sys_pidfd_send_signal(launched.pidfd, SIGKILL);
+      send_reply(socket, 0, &context, true, 0, 0);
+      return 1;
+    }
+    close(launched.console);
+  }
+  send_reply(socket, 0, &context, false, (uint64_t)launched.pid, launched.start_time);
+  if (!(mode & MODE_FOREGROUND)) return 0;
+  int status = 0;
+  for (pid_t pid; (pid = waitpid(-1, &status, 0)) != launched.pid;)
+    if (pid < 0 && errno != EINTR) return 1;
+  send_reply(socket, 1, &context, false, (uint64_t)(unsigned)status, 0);
+  return 0;
+}

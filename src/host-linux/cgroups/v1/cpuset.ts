@@ -1,0 +1,9 @@
+/** cgroup v1 `cpuset`. A new one is empty and takes no process before its parent's values were copied in (see the manager). */
+import type { ControllerPlan, Setting } from '../setting.ts';
+
+export const planCpuset: ControllerPlan = ({ cpu }) => {
+  const settings: Setting[] = [];
+  if (cpu?.cpus) settings.push({ file: 'cpuset.cpus', value: cpu.cpus });
+  if (cpu?.mems) settings.push({ file: 'cpuset.mems', value: cpu.mems });
+  return settings;
+};
