@@ -2,7 +2,6 @@
  * mount(2) and umount2(2) in the daemon's own mount namespace, for file systems of this machine: they return without waiting for
  * anybody. Flags are given as option words, as in fstab(5).
  */
-import { closeSync, constants, openSync } from 'node:fs';
 import koffi from 'koffi';
 import { SystemError } from './rooted-folder.ts';
 
@@ -27,7 +26,6 @@ const MS_REMOUNT = 0x20;
 const MS_RDONLY = 0x1;
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
-const CLONE_NEWNET = 0x40000000;
 
 /** A mount to make, as snapshotters and the runtime specification describe it. */
 export interface MountRequest {
@@ -63,29 +61,4 @@ export function unmount(target: string): void {
   const errno = koffi.errno();
   if (errno !== koffi.os.errno['EINVAL'] && errno !== koffi.os.errno['ENOENT'])
     throw new SystemError('umount2', target, errno);
-}
-
-/**
- * A new network namespace, kept alive by a bind mount at `path` (as `ip netns` does). This thread is in the new namespace for the length
- * of one synchronous call only.
- */
-export function pinNewNetworkNamespace(path: string): void {
-  const libc = koffi.load('libc.so.6');
-  const unshare = libc.func('int unshare(int)');
-  const setns = libc.func('int setns(int, int)');
-  closeSync(openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o444));
-  const home = openSync('/proc/thread-self/ns/net', constants.O_RDONLY);
-  try {
-    if (unshare(CLONE_NEWNET) !== 0) throw new SystemError('unshare', path);
-    let failure: unknown;
-    try {
-      mount({ type: 'none', source: '/proc/thread-self/ns/net', options: ['bind'] }, path);
-    } catch (error) {
-      failure = error;
-    }
-    if (setns(home, CLONE_NEWNET) !== 0) throw new SystemError('setns', path);
-    if (failure !== undefined) throw failure;
-  } finally {
-    closeSync(home);
-  }
 }

@@ -1,0 +1,72 @@
+/** Exec: a URL under which a command's streams are served. The command starts when the client has come. */
+import type { ExecRequest, ExecResponse } from '#api-cri/gen/api.ts';
+import { acceptWebSocket, type WebSocketConnection } from '#transport/websocket.ts';
+import { Code, RpcError } from '#wire/grpc/status.ts';
+import type { CriContext } from './context.ts';
+import { toRpcError } from './errors.ts';
+import { requireRunning, startExec } from './exec-process.ts';
+import { announce, receiveInput, remoteCommandProtocols, sendOutcome, sendOutput } from './remote-command.ts';
+
+export function exec(context: CriContext, request: ExecRequest): ExecResponse {
+  checkStreams(request);
+  if (request.cmd.length === 0) throw new RpcError(Code.InvalidArgument, 'command must not be empty');
+  requireRunning(context, request.containerId);
+  const url = context.streaming.offer('exec', (http) =>
+    acceptWebSocket(http, { protocols: remoteCommandProtocols }, (connection) => serve(context, request, connection)),
+  );
+  return { url };
+}
+
+/** As the kubelet's streaming library refuses: at least one stream, and a terminal has no separate stderr. */
+export function checkStreams(streams: {
+  readonly tty: boolean;
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+}): void {
+  if (streams.tty && streams.stderr) throw new RpcError(Code.InvalidArgument, 'tty and stderr cannot both be true');
+  if (!streams.stdin && !streams.stdout && !streams.stderr)
+    throw new RpcError(Code.InvalidArgument, 'one of stdin, stdout, or stderr must be set');
+}
+
+async function serve(context: CriContext, request: ExecRequest, connection: WebSocketConnection): Promise<void> {
+  announce(connection, request);
+  try {
+    const container = requireRunning(context, request.containerId);
+    await using running = await startExec(context, container, {
+      command: request.cmd,
+      tty: request.tty,
+      stdin: request.stdin,
+    });
+    const { attachment } = running;
+    const input = receiveInput(
+      connection,
+      {
+        write: (data) => attachment.write(data),
+        drained: () => attachment.drained(),
+        closeStdin: () => attachment.closeStdin(),
+        resize: running.resize,
+      },
+      request.stdin,
+    );
+    // The client went: its command goes, too, when this function returns. A process that ended takes no more input.
+    const left = Promise.race([input.catch(() => {}), connection.closed]).then(() => 'left' as const);
+    const output = (async () => {
+      for await (const { stream, data } of attachment.output)
+        if (stream === 'stdout' ? request.stdout : request.stderr) await sendOutput(connection, stream, data);
+      return 'ended' as const;
+    })();
+    output.catch(() => {});
+    const ended = running.exit.then(async (exit) => {
+      await Promise.race([output, connection.closed]);
+      return exit;
+    });
+    const exit = await Promise.race([ended, left]);
+    if (exit === 'left') return;
+    sendOutcome(connection, { exitCode: exit.exitCode });
+  } catch (error) {
+    sendOutcome(connection, {
+      error: `error executing command in container: failed to exec in container: ${toRpcError(error).message}`,
+    });
+  }
+}

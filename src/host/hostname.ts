@@ -1,0 +1,6 @@
+/** The machine's own name. */
+import { hostname } from 'node:os';
+
+export function nodeHostname(): string {
+  return hostname();
+}
