@@ -143,9 +143,45 @@ static int executable(const char *path) {
   return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS);
 }
 
+/* The home of a user by the container's own passwd(5), "/" when it does not say. As "HOME=...". */
+static const char *home_of(uid_t uid) {
+  static char line[4096];
+  FILE *file = fopen("/etc/passwd", "re");
+  while (file && fgets(line, sizeof line, file)) {
+    char *fields[6] = {line};
+    int count = 1;
+    for (char *at = line; *at && count < 6; at++)
+      if (*at == ':') {
+        *at = 0;
+        fields[count++] = at + 1;
+      }
+    if (count < 6 || strtoul(fields[2], NULL, 10) != uid || !*fields[2]) continue;
+    fields[5][strcspn(fields[5], ":\n")] = 0;
+    if (fields[5][0] != '/') break;
+    fclose(file);
+    memmove(line + 5, fields[5], strlen(fields[5]) + 1);
+    return memcpy(line, "HOME=", 5);
+  }
+  if (file) fclose(file);
+  return "HOME=/";
+}
+
+static void add_home(struct context *context) {
+  size_t count = 0;
+  for (; context->env[count]; count++)
+    if (strncmp(context->env[count], "HOME=", 5) == 0) return;
+  char **more = calloc(count + 2, sizeof *more);
+  if (!more) abort();
+  memcpy(more, context->env, count * sizeof *more);
+  more[count] = (char *)home_of(getuid());
+  free(context->env);
+  context->env = more;
+}
+
 int op_look_path(struct context *context, struct op *op) {
   context->args = read_strings(&op->payload);
   context->env = read_strings(&op->payload);
+  add_home(context);
   const char *name = context->args[0];
   if (!name) return errno = EINVAL, fail(context, "no arguments");
   context->program = name;
@@ -171,8 +207,6 @@ int op_look_path(struct context *context, struct op *op) {
 int op_await_start(struct context *context, struct op *op) {
   uint32_t index = read_u32(&op->payload);
   if (send_message(context->sync, MSG_READY, 0, 0, "", -1) < 0) _exit(1);
-  /* Whoever set us up may go now; until here our life hung on theirs. */
-  prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
   if (index < REGISTERS_MAX) {
     char path[32];
     snprintf(path, sizeof path, "self/fd/%d", context->registers[index]);
@@ -192,6 +226,8 @@ int op_await_start(struct context *context, struct op *op) {
 
 int op_cloexec_from(struct context *context, struct op *op) {
   uint32_t first = read_u32(&op->payload);
+  /* Whoever sets us up may go soon; until here our life hung on theirs. A seccomp filter may forbid this later. */
+  prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
   return sys_close_range(first, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) < 0 ? fail(context, "close_range") : 0;
 }
 

@@ -5,7 +5,9 @@ int send_message(int socket, uint32_t type, uint32_t a, int32_t b, const char *t
   struct message message = {.type = type, .a = a, .b = b};
   size_t length = strnlen(text, sizeof message.text - 1);
   memcpy(message.text, text, length);
-  return send_fd(socket, &message, offsetof(struct message, text) + length + 1, fd);
+  length += offsetof(struct message, text) + 1;
+  /* write(2) and read(2) are what every seccomp filter lets through. */
+  return fd < 0 ? write_all(socket, &message, length) : send_fd(socket, &message, length, fd);
 }
 
 ssize_t receive_message(int socket, struct message *message, int *fd) {
