@@ -96,8 +96,9 @@ static void started(struct monitor *monitor) {
   monitor->started_at = realtime_ns();
   snprintf(text, sizeof text, "%lld\n", (long long)monitor->started_at);
   write_state(monitor, "started", text);
-  answer_start(monitor, 0, "");
+  /* The news first: who asked finds it known when the answer comes. */
   broadcast_status(monitor, FRAME_STARTED);
+  answer_start(monitor, 0, "");
 }
 
 /* After READY the child says one of two things: an error, or, by the socket's end at its exec, that its program runs. */

@@ -189,7 +189,7 @@ class DaemonRuntime implements Runtime {
     if (signal === SIGKILL && container.paused) await this.resume(id);
   }
 
-  wait(id: string, execId?: string): Promise<Exit> {
+  async wait(id: string, execId?: string): Promise<Exit> {
     return this.#process(id, execId).wait();
   }
 
@@ -280,7 +280,7 @@ class DaemonRuntime implements Runtime {
     this.#connection(this.#process(id, execId)).resize(width, height);
   }
 
-  attach(id: string, execId?: string): Promise<Attachment> {
+  async attach(id: string, execId?: string): Promise<Attachment> {
     return openAttachment(this.#process(id, execId).folder);
   }
 
