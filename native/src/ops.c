@@ -45,9 +45,11 @@ int run_ops(struct context *context, struct reader plan) {
       fail(context, "operation %d is unknown", op.code);
     } else {
       result = function(context, &op);
-      if (result == 0 && op.payload.bad) {
+      if (op.payload.bad) {
         errno = EPROTO;
-        result = fail(context, "operation %d is malformed", op.code);
+        fail(context, "operation %d is malformed", op.code);
+        context->error_tag = 0;
+        return -1;
       }
     }
     if (result < 0 && !(op.flags & OP_SOFT)) {
