@@ -41,7 +41,16 @@ export const parts: Readonly<Record<string, Part>> = {
   runtime: { layer: 6, node: ['node:path'] },
   image: {
     layer: 6,
-    node: ['node:crypto', 'node:fs', 'node:path', 'node:stream', 'node:stream/promises', 'node:zlib'],
+    node: [
+      'node:crypto',
+      'node:fs',
+      'node:http',
+      'node:https',
+      'node:path',
+      'node:stream',
+      'node:stream/promises',
+      'node:zlib',
+    ],
   },
   registry: { layer: 6 },
   cni: { layer: 6 },

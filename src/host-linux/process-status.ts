@@ -1,10 +1,20 @@
 /** Facts about processes from procfs. Nothing here blocks. proc_pid_status(5), proc_pid_stat(5). */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 /** Capabilities we hold and so can give to others, as bits. */
 export function ownCapabilities(): bigint {
   const line = /^CapPrm:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
   return BigInt(`0x${line ?? '0'}`);
+}
+
+/** The adjustment this process runs under; without CAP_SYS_RESOURCE nothing it starts may go below. proc_pid_oom_score_adj(5) */
+export function ownOomScoreAdj(): number {
+  return Number(readFileSync('/proc/self/oom_score_adj', 'utf8'));
+}
+
+/** Whether the kernel can filter system calls. */
+export function kernelHasSeccomp(): boolean {
+  return existsSync('/proc/sys/kernel/seccomp');
 }
 
 export interface ProcessStat {

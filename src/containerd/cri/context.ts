@@ -1,4 +1,5 @@
 /** What the CRI's RPCs share: the daemon's parts, the stores, and where things are on disk. One record, passed to each RPC's function. */
+import type { CgroupManager } from '#host-linux/cgroups/manager.ts';
 import type { Runtime } from '#runtime/runtime.ts';
 import type { Clock } from '#std/clock.ts';
 import { type Prng, randomBytes } from '#std/prng.ts';
@@ -27,6 +28,9 @@ export interface CriContext {
   readonly version: string;
   /** `cgroupfs` or `systemd`: the form of cgroup parents, and what the kubelet is told to use. */
   readonly cgroupDriver: 'cgroupfs' | 'systemd';
+  readonly cgroups: CgroupManager;
+  /** What every cgroup path begins with: '' or `/name`. */
+  readonly cgroupRoot: string;
   /** Containers whose start, stop or removal is under way, by id: these exclude each other. */
   readonly busy: Map<string, 'starting' | 'removing'>;
   /** Settles when a container that was started has ended and its end is recorded. */

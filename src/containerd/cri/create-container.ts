@@ -20,10 +20,11 @@ import { openRootedFolder, type RootedFolder } from '#host-linux/rooted-folder.t
 import { Scope } from '#std/scope.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
 import type { NamedImage } from '../images/image-service.ts';
+import { cgroupsPath } from './cgroup-path.ts';
 import type { Container } from './container-store.ts';
 import { bundleFolder, type CriContext, newId, nowNs, snapshotKey } from './context.ts';
 import { during } from './errors.ts';
-import { cgroupsPath, podPidNamespace } from './pause.ts';
+import { podPidNamespace } from './pause.ts';
 import { publishContainerEvent } from './publish-event.ts';
 import { sandboxFiles } from './sandbox-files.ts';
 import type { Sandbox } from './sandbox-store.ts';

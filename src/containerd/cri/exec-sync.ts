@@ -20,7 +20,7 @@ export async function execSync(
     const container = requireRunning(context, request.containerId);
     if (request.cmd.length === 0) throw new RpcError(Code.InvalidArgument, 'command must not be empty');
     await using exec = await startExec(context, container, { command: request.cmd, tty: false, stdin: false });
-    return run(context, exec, Number(request.timeout), signal);
+    return await run(context, exec, Number(request.timeout), signal);
   });
 }
 

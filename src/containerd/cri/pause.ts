@@ -3,6 +3,7 @@ import { copyFile } from '#host/copy-file.ts';
 import { makeFolder, removeTree } from '#host/files.ts';
 import { RuntimeError } from '#runtime/error.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
+import { cgroupsPath } from './cgroup-path.ts';
 import { bundleFolder, type CriContext } from './context.ts';
 import type { Sandbox } from './sandbox-store.ts';
 
@@ -63,11 +64,4 @@ export async function podPidNamespace(context: CriContext, { pauseId }: Sandbox)
   if (pauseId === undefined) return undefined;
   const { pid } = await context.runtime.state(pauseId);
   return `/proc/${pid}/ns/pid`;
-}
-
-/** Where in the cgroup tree a container goes, in the form of the cgroup driver. */
-export function cgroupsPath(context: CriContext, sandbox: Sandbox, id: string): string {
-  const parent = sandbox.config.linux?.cgroupParent ?? '';
-  if (context.cgroupDriver === 'systemd') return `${parent.split('/').at(-1) ?? ''}:cri-containerd:${id}`;
-  return `${parent === '' ? '/k8s.io' : parent.replace(/\/+$/, '')}/${id}`;
 }

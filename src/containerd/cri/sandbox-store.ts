@@ -20,6 +20,8 @@ export interface Sandbox {
   readonly hostname: string;
   readonly ips: readonly string[];
   readonly ready: boolean;
+  /** Its addresses were given back. */
+  readonly networkGone?: true;
 }
 
 const bucket = 'cri/sandboxes';
@@ -71,6 +73,12 @@ export class SandboxStore {
     };
     await this.#metadata.commit([{ bucket, key: id, value: stored as unknown as Json }]);
     return sandbox;
+  }
+
+  /** Changes what is known of a sandbox; nothing when it was removed meanwhile. */
+  async update(id: string, change: Partial<Pick<Sandbox, 'ready' | 'networkGone'>>): Promise<void> {
+    const sandbox = this.#byId.get(id);
+    if (sandbox !== undefined) await this.put({ ...sandbox, ...change });
   }
 
   async delete(id: string): Promise<void> {

@@ -96,7 +96,7 @@ export async function adoptContainers(context: CriContext): Promise<void> {
     const pinned = Object.values(sandbox.namespaces).every(isPinnedNamespace);
     const paused = sandbox.pauseId === undefined || adopted.get(sandbox.pauseId)?.status === 'running';
     // After a reboot there is a record and nothing behind it: the kubelet makes the pod anew.
-    if (sandbox.ready && !(pinned && paused)) await context.sandboxes.put({ ...sandbox, ready: false });
+    if (sandbox.ready && !(pinned && paused)) await context.sandboxes.update(sandbox.id, { ready: false });
   }
   for (const { id, status: known } of context.containers.list()) {
     const process = adopted.get(id);

@@ -25,13 +25,15 @@ export async function stopSandbox(context: CriContext, sandbox: Sandbox): Promis
     await during(`failed to stop container ${JSON.stringify(container.id)}`, () => killContainer(context, container));
   if (sandbox.pauseId !== undefined) await removePause(context, sandbox);
   const { network } = sandbox.namespaces;
-  if (network !== undefined && sandbox.ready)
+  if (network !== undefined && sandbox.networkGone !== true) {
     await during(`failed to destroy network for sandbox ${JSON.stringify(sandbox.id)}`, () =>
       context.network.teardown(network, podNetworkInfo(sandbox.id, sandbox.config)),
     );
+    await context.sandboxes.update(sandbox.id, { networkGone: true });
+  }
   for (const path of Object.values(sandbox.namespaces)) unpinNamespace(path);
   unmount(`${sandboxStateFolder(context.paths, sandbox.id)}/shm`);
-  if (!sandbox.ready || context.sandboxes.find(sandbox.id) === undefined) return;
-  await context.sandboxes.put({ ...sandbox, ready: false });
+  if (context.sandboxes.find(sandbox.id)?.ready !== true) return;
+  await context.sandboxes.update(sandbox.id, { ready: false });
   publishSandboxEvent(context, sandbox.id, 'stopped');
 }

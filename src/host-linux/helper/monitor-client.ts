@@ -94,11 +94,14 @@ export class MonitorConnection implements Disposable {
       const holder = openSync(folder, 'r');
       const socket = connect(join('/proc/self/fd', String(holder), 'monitor.sock'));
       const connection = new MonitorConnection(socket, events);
-      socket.once('connect', () => closeSync(holder));
-      socket.once('error', (error) => {
-        if (socket.connecting || socket.pending) closeSync(holder);
-        reject(error);
-      });
+      let held = true;
+      const letGo = () => {
+        if (held) closeSync(holder);
+        held = false;
+      };
+      socket.once('connect', letGo);
+      // Also after it was connected: a monitor that ends while something is being sent to it.
+      socket.on('error', reject);
       socket.on('data', (chunk: Buffer) => {
         const first = connection.#status === undefined;
         try {
@@ -112,6 +115,7 @@ export class MonitorConnection implements Disposable {
       });
       socket.on('drain', () => events.onDrain?.());
       socket.on('close', () => {
+        letGo();
         connection.#close();
         reject(new Error('the monitor ended the connection'));
       });
