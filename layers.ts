@@ -37,7 +37,7 @@ export const parts: Readonly<Record<string, Part>> = {
   'cri-client': { layer: 6 },
   'containerd-client': { layer: 6 },
   'kube-client': { layer: 6 },
-  etcd: { layer: 6 },
+  etcd: { layer: 6, node: ['node:crypto'] },
   runtime: { layer: 6, node: ['node:path'] },
   image: {
     layer: 6,

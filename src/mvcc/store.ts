@@ -125,6 +125,11 @@ export class Store {
     return head === undefined || head.tombstone ? undefined : head;
   }
 
+  /** The newest version of a key, a tombstone too. */
+  newest(key: string): Version | undefined {
+    return this.#tree.get(key);
+  }
+
   /** Starts a write: what is put and deleted until {@link endWrite} is one revision. */
   beginWrite(): void {
     assert(this.#changes === undefined, 'one write at a time');

@@ -1,7 +1,8 @@
 /** Runs an etcd binary (the reference, or ours behind the same flags) as one member on loopback, for suites. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { Agent, get } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 
 export interface EtcdProcess extends AsyncDisposable {
   readonly clientPort: number;
@@ -22,8 +23,8 @@ export async function startEtcdProcess(options: {
   readonly clientPort?: number;
   readonly flags?: readonly string[];
 }): Promise<EtcdProcess> {
-  const clientPort = options.clientPort ?? (await freePort());
-  const peerPort = await freePort();
+  const [freeClientPort, peerPort] = await freePorts(2);
+  const clientPort = options.clientPort ?? freeClientPort!;
   const clientUrl = `http://127.0.0.1:${clientPort}`;
   const peerUrl = `http://127.0.0.1:${peerPort}`;
   const [binary, ...args] = options.command;
@@ -61,21 +62,26 @@ export async function startEtcdProcess(options: {
   return { clientPort, clientUrl, child, log: () => log, stop, [Symbol.asyncDispose]: () => stop() };
 }
 
-async function isHealthy(url: string): Promise<boolean> {
-  try {
-    const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(1000) });
-    return response.ok;
-  } catch {
-    return false;
-  }
+/** By a plain request: `fetch` would ask a proxy where the environment names one. */
+function isHealthy(url: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const request = get(`${url}/health`, { agent: new Agent(), timeout: 1000 }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    request.on('timeout', () => request.destroy());
+    request.on('error', () => resolve(false));
+  });
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
+/** Ports of loopback that nobody listens on, all different. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  for (const server of servers) {
+    server.close();
+    await once(server, 'close');
+  }
+  return ports;
 }

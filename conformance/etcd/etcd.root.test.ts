@@ -1,0 +1,58 @@
+/** The same scenarios over sockets: on the reference, which must answer as recorded, and on ours as a listener in this process. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { startEtcd } from '#etcd/start.ts';
+import { systemClock } from '#host/clock.ts';
+import { systemPrng } from '#host/random.ts';
+import { connectRpc } from '#rpc/client.ts';
+import { Scope } from '#std/scope.ts';
+import { startEtcdProcess } from '#testkit/etcd-process.ts';
+import { referenceBinary } from '#testkit/reference.ts';
+import { parseTarget } from '#transport/dial.ts';
+import { listen } from '#transport/listen.ts';
+import { scenarios } from './scenarios.ts';
+import { type Answers, answersOf } from './script.ts';
+
+const recorded = JSON.parse(readFileSync(new URL('./answers.json', import.meta.url), 'utf8')) as Answers;
+
+/** Starts a server that lives as long as the scope. @returns its address */
+type Start = (scope: Scope) => Promise<string>;
+
+const servers: Readonly<Record<string, Start>> = {
+  async reference(scope) {
+    const folder = mkdtempSync(join(tmpdir(), 'etcd-conformance-'));
+    scope.defer(() => rmSync(folder, { recursive: true, force: true }));
+    const server = await startEtcdProcess({
+      command: [referenceBinary('etcd-server', 'etcd')],
+      dataDir: join(folder, 'data'),
+    });
+    scope.use(server);
+    return server.clientUrl;
+  },
+
+  async 'in memory, over a socket'(scope) {
+    const etcd = startEtcd({ config: {}, deps: { clock: systemClock, prng: systemPrng(), log: () => {} } });
+    scope.use(etcd);
+    const listener = await listen({
+      address: { host: '127.0.0.1', port: 0 },
+      handler: etcd.http,
+      dispatcher: etcd.dispatcher,
+    });
+    scope.use(listener);
+    return `http://127.0.0.1:${listener.port}`;
+  },
+};
+
+for (const [name, start] of Object.entries(servers))
+  describe(name, { timeout: 60_000 }, async () => {
+    const scope = new Scope();
+    after(() => scope[Symbol.asyncDispose]());
+    const channel = connectRpc({ target: parseTarget(await start(scope)), clock: systemClock });
+    scope.use(channel);
+    const answers = await answersOf(scenarios, channel);
+    for (const scenario of scenarios)
+      test(scenario.name, () => assert.deepEqual(answers[scenario.name], recorded[scenario.name]));
+  });

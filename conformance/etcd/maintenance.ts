@@ -1,0 +1,75 @@
+/** Maintenance, Cluster and Auth of a single member. */
+import { AlarmRequest, Auth, Cluster, HashKVRequest, Maintenance, MoveLeaderRequest } from '#api-etcd/gen/rpc.ts';
+import type { Scenario } from './script.ts';
+
+const bytes = (text: string) => Buffer.from(text, 'latin1');
+
+export const maintenanceScenarios: readonly Scenario[] = [
+  {
+    name: 'hashkv: equal bytes give equal hashes',
+    async run({ client, channel, note }) {
+      // `hash_revision` is of 3.6.
+      const hash = async (revision = 0) => {
+        const answer = await channel.unary(Maintenance.methods.hashKV, HashKVRequest.create({ revision }));
+        return { ...answer, hashRevision: 0 };
+      };
+      await note(hash());
+      await client.put({ key: bytes('h'), value: bytes('1') });
+      const { revision } = (await client.put({ key: bytes('h'), value: bytes('2') })).header!;
+      await client.deleteRange({ key: bytes('h') });
+      await client.put({ key: bytes('h2'), value: bytes('3') });
+      for (const at of [0, revision, revision + 1, revision + 2, revision + 100]) await note(hash(at));
+      await client.compact({ revision: revision + 1, physical: true });
+      // At the compaction's own revision the reference answers from memory, with a hash made before it.
+      for (const at of [0, revision, revision + 2]) await note(hash(at));
+      await client.put({ key: bytes('h2'), value: bytes('4') });
+      await note(hash());
+    },
+  },
+  {
+    name: 'alarms',
+    async run({ client, channel, note }) {
+      const alarm = (request: Partial<AlarmRequest>) =>
+        channel.unary(Maintenance.methods.alarm, AlarmRequest.create(request)).then(({ header, alarms }) => ({
+          header,
+          alarms: alarms.map(({ alarm: type }) => type),
+        }));
+      const { header } = await channel.unary(Maintenance.methods.status, {});
+      const memberID = header!.memberId;
+      await note(alarm({}));
+      await note(alarm({ action: 1, memberID, alarm: 1 }));
+      await note(alarm({}));
+      await note(client.put({ key: bytes('full') }));
+      await note(client.leaseGrant({ id: 41n, ttl: 100 }));
+      await note(client.deleteRange({ key: bytes('h2') }));
+      await note(client.range({ key: bytes('h2') }));
+      await note(alarm({ action: 2, memberID, alarm: 1 }));
+      await note(alarm({ action: 2, memberID, alarm: 1 }));
+      await note(client.put({ key: bytes('full') }));
+    },
+  },
+  {
+    name: 'members, status, auth while it is off',
+    async run({ channel, note }) {
+      const { members } = await channel.unary(Cluster.methods.memberList, { linearizable: true });
+      await note(
+        Promise.resolve(members.map(({ name, isLearner, peerURLs }) => ({ name, isLearner, urls: peerURLs.length }))),
+      );
+      const { header, leader, raftIndex, raftAppliedIndex, errors } = await channel.unary(
+        Maintenance.methods.status,
+        {},
+      );
+      await note(
+        Promise.resolve({
+          isLeader: leader === header!.memberId,
+          applied: raftIndex === raftAppliedIndex,
+          errors,
+          revision: header!.revision,
+        }),
+      );
+      await note(channel.unary(Maintenance.methods.moveLeader, MoveLeaderRequest.create({ targetID: 5n })));
+      await note(channel.unary(Auth.methods.authStatus, {}));
+      await note(channel.unary(Auth.methods.authenticate, { name: 'root', password: 'x' }));
+    },
+  },
+];

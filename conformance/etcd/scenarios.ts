@@ -1,0 +1,7 @@
+/** All scenarios, in the order they run in. */
+import { kvScenarios } from './kv.ts';
+import { maintenanceScenarios } from './maintenance.ts';
+import type { Scenario } from './script.ts';
+import { watchAndLeaseScenarios } from './watch-and-lease.ts';
+
+export const scenarios: readonly Scenario[] = [...kvScenarios, ...watchAndLeaseScenarios, ...maintenanceScenarios];

@@ -1,0 +1,16 @@
+/** The Cluster service of a cluster of one. */
+import { Cluster } from '#api-etcd/gen/rpc.ts';
+import { type BoundService, bind } from '#rpc/call.ts';
+import type { Member } from '../member.ts';
+
+export function clusterService(member: Member): BoundService {
+  return bind(Cluster, {
+    memberList() {
+      const { memberId, name, peerUrls, clientUrls } = member.identity;
+      return {
+        header: member.header(),
+        members: [{ id: memberId, name, peerURLs: peerUrls, clientURLs: clientUrls, isLearner: false }],
+      };
+    },
+  });
+}

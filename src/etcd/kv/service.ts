@@ -1,0 +1,115 @@
+/** The KV service. */
+import {
+  type CompactionResponse,
+  type DeleteRangeResponse,
+  KV,
+  type PutResponse,
+  RangeResponse,
+  type ResponseHeader,
+  type TxnResponse,
+} from '#api-etcd/gen/rpc.ts';
+import { type BoundService, bind } from '#rpc/call.ts';
+import { Code, RpcError } from '#wire/grpc/status.ts';
+import type { Member } from '../member.ts';
+import { checkDeleteRange, checkPut, checkRange, checkTxn } from './check.ts';
+import { hasRevisionFilters, isDefaultOrder, range } from './range.ts';
+import { checkTxnAgainst, comparePath, isReadOnly, txn } from './write.ts';
+
+export interface KvOptions {
+  /** Operations in one transaction. */
+  readonly txnOpsMax: number;
+}
+
+/** Keys of the first chunk of a streamed range; later chunks aim at half the largest request. */
+const streamFirstKeys = 10;
+
+export function kvService(member: Member, { txnOpsMax }: KvOptions): BoundService {
+  return bind(KV, {
+    range(request) {
+      checkRange(request);
+      return withHeader(member, range(member.store, request));
+    },
+
+    async rangeStream(request, sink) {
+      checkRange(request);
+      if (!isDefaultOrder(request))
+        throw new RpcError(Code.Unimplemented, 'RangeStream does not support custom sort orders');
+      if (hasRevisionFilters(request))
+        throw new RpcError(Code.Unimplemented, 'RangeStream does not support revision filters');
+      // The request's bytes are the socket's only until the first wait.
+      let key = Buffer.from(request.key);
+      const rangeEnd = Buffer.from(request.rangeEnd);
+      const { store } = member;
+      const pinned = request.revision > 0 ? request.revision : store.revision;
+      const whole = range(store, { ...request, key, rangeEnd, countOnly: true });
+      let left = request.limit > 0 ? request.limit : Number.POSITIVE_INFINITY;
+      let chunkKeys = streamFirstKeys;
+      const last = { header: member.header(whole.header!.revision), count: whole.count };
+      if (request.countOnly) {
+        sink.send({ rangeResponse: RangeResponse.create(last) });
+        return;
+      }
+      for (;;) {
+        const limit = Math.min(chunkKeys, left);
+        const chunk = range(store, { ...request, key, rangeEnd, revision: pinned, limit });
+        left -= chunk.kvs.length;
+        const done = !chunk.more || left === 0;
+        const response = done
+          ? RangeResponse.create({ ...last, kvs: chunk.kvs, more: chunk.more })
+          : RangeResponse.create({ kvs: chunk.kvs });
+        const room = sink.send({ rangeResponse: response });
+        if (done) return;
+        const bytes = RangeResponse.size(response);
+        if (bytes < member.requestBytesMax / 2) chunkKeys *= 2;
+        else if (bytes > member.requestBytesMax * 2) chunkKeys = Math.max(1, chunkKeys >> 1);
+        key = Buffer.concat([chunk.kvs.at(-1)!.key, Uint8Array.of(0)]);
+        if (!room) await sink.drained();
+      }
+    },
+
+    put(request) {
+      checkPut(request);
+      return answer(member, member.propose({ put: request }) as PutResponse | Promise<PutResponse>);
+    },
+
+    deleteRange(request) {
+      checkDeleteRange(request);
+      return answer(
+        member,
+        member.propose({ deleteRange: request }) as DeleteRangeResponse | Promise<DeleteRangeResponse>,
+      );
+    },
+
+    txn(request) {
+      checkTxn(request, txnOpsMax);
+      if (!isReadOnly(request))
+        return answer(member, member.propose({ txn: request }) as TxnResponse | Promise<TxnResponse>);
+      const { machine, store } = member;
+      const path = comparePath(store, request);
+      checkTxnAgainst(machine, request, path);
+      return { ...txn(machine, request, path), header: member.header() };
+    },
+
+    compact(request) {
+      return answer(
+        member,
+        member.propose({ compaction: request }) as CompactionResponse | Promise<CompactionResponse>,
+      );
+    },
+  });
+}
+
+interface WithHeader {
+  readonly header: ResponseHeader | undefined;
+}
+
+/** An answer of the machine, which knows its revision, with who gave it. */
+function withHeader<T extends WithHeader>(member: Member, response: T): T {
+  return { ...response, header: member.header(response.header!.revision || undefined) };
+}
+
+function answer<T extends WithHeader>(member: Member, response: T | Promise<T>): T | Promise<T> {
+  return response instanceof Promise
+    ? response.then((settled) => withHeader(member, settled))
+    : withHeader(member, response);
+}

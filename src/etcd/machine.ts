@@ -1,0 +1,165 @@
+/**
+ * The replicated state machine: what the entries of the log do to keys, leases, alarms and the cluster's version. It is
+ * deterministic: the same entries give every member the same revisions and the same answers. It knows no clock, no disk and no clients.
+ */
+import { etcdError } from '#api-etcd/errors.ts';
+import { Attributes } from '#api-etcd/gen/membership.ts';
+import type { InternalRaftRequest } from '#api-etcd/gen/raft_internal.ts';
+import {
+  type AlarmMember,
+  type AlarmRequest,
+  AlarmRequest_AlarmAction,
+  AlarmResponse,
+  AlarmType,
+  CompactionResponse,
+  type DeleteRangeResponse,
+  LeaseGrantResponse,
+  LeaseRevokeResponse,
+  type PutResponse,
+  type TxnResponse,
+} from '#api-etcd/gen/rpc.ts';
+import { Store } from '#mvcc/store.ts';
+import { bytesOfKey, type Version } from '#mvcc/version.ts';
+import { RpcError } from '#wire/grpc/status.ts';
+import { headerAt } from './header.ts';
+import { checkPutAgainst, checkTxnAgainst, comparePath, deleteRange, isReadOnly, put, txn } from './kv/write.ts';
+import { Leases } from './lease/leases.ts';
+
+export type ApplyResponse =
+  | PutResponse
+  | DeleteRangeResponse
+  | TxnResponse
+  | CompactionResponse
+  | LeaseGrantResponse
+  | LeaseRevokeResponse
+  | AlarmResponse
+  | undefined;
+
+/** What an entry did. `changes` become watch events even when `error` is set (it then has none). */
+export interface Applied {
+  readonly response: ApplyResponse;
+  readonly error: unknown;
+  readonly changes: readonly Version[];
+}
+
+export class Machine {
+  readonly store: Store;
+  readonly leases: Leases;
+  /** Alarms by member and type. */
+  readonly #alarms: Map<string, AlarmMember>;
+  clusterVersion: string;
+  /** What members said of themselves, by member id. */
+  readonly attributes: Map<bigint, Attributes>;
+
+  constructor(
+    store = new Store(),
+    leases = new Leases(),
+    alarms: Iterable<AlarmMember> = [],
+    clusterVersion = '',
+    attributes: ReadonlyMap<bigint, Attributes> = new Map(),
+  ) {
+    this.store = store;
+    this.leases = leases;
+    this.#alarms = new Map([...alarms].map((alarm) => [alarmKey(alarm), alarm]));
+    this.clusterVersion = clusterVersion;
+    this.attributes = new Map(attributes);
+  }
+
+  fork(): Machine {
+    return new Machine(
+      this.store.fork(),
+      this.leases.fork(),
+      this.#alarms.values(),
+      this.clusterVersion,
+      this.attributes,
+    );
+  }
+
+  get alarms(): readonly AlarmMember[] {
+    return [...this.#alarms.values()];
+  }
+
+  hasAlarm(type: AlarmType): boolean {
+    for (const { alarm } of this.#alarms.values()) if (alarm === type) return true;
+    return false;
+  }
+
+  apply(request: InternalRaftRequest): Applied {
+    const { store } = this;
+    store.beginWrite();
+    let response: ApplyResponse;
+    let error: unknown;
+    try {
+      response = this.#apply(request);
+    } catch (thrown) {
+      // Anything but an answer to the client is a bug: better to stop than to disagree with the other members.
+      if (!(thrown instanceof RpcError)) throw thrown;
+      error = thrown;
+    }
+    return { response, error, changes: store.endWrite() };
+  }
+
+  #apply(request: InternalRaftRequest): ApplyResponse {
+    const { store, leases } = this;
+    if (request.put !== undefined) {
+      if (this.hasAlarm(AlarmType.NOSPACE)) throw etcdError('noSpace');
+      checkPutAgainst(this, request.put);
+      return put(this, request.put);
+    }
+    if (request.txn !== undefined) {
+      if (this.hasAlarm(AlarmType.NOSPACE) && !isReadOnly(request.txn)) throw etcdError('noSpace');
+      const path = comparePath(store, request.txn);
+      checkTxnAgainst(this, request.txn, path);
+      const response = txn(this, request.txn, path);
+      return { ...response, header: headerAt(store.viewRevision) };
+    }
+    if (request.deleteRange !== undefined) return deleteRange(this, request.deleteRange);
+    if (request.compaction !== undefined) {
+      store.compact(request.compaction.revision);
+      return CompactionResponse.create({ header: headerAt(store.revision) });
+    }
+    if (request.leaseGrant !== undefined) {
+      if (this.hasAlarm(AlarmType.NOSPACE)) throw etcdError('noSpace');
+      const { id, ttl } = leases.grant(request.leaseGrant.id, request.leaseGrant.ttl);
+      return LeaseGrantResponse.create({ header: headerAt(store.revision), id, ttl });
+    }
+    if (request.leaseRevoke !== undefined) {
+      const lease = leases.get(request.leaseRevoke.id);
+      if (lease === undefined) throw etcdError('leaseNotFound');
+      // In order of keys, so that every member makes the same revision of it.
+      for (const key of [...lease.keys].sort())
+        deleteRange(this, { key: bytesOfKey(key), rangeEnd: new Uint8Array(0), prevKv: false });
+      leases.remove(lease);
+      return LeaseRevokeResponse.create({ header: headerAt(store.viewRevision) });
+    }
+    if (request.alarm !== undefined) return this.#alarm(request.alarm);
+    if (request.clusterVersionSet !== undefined) this.clusterVersion = request.clusterVersionSet.ver;
+    if (request.clusterMemberAttrSet !== undefined) {
+      const { memberID, memberAttributes } = request.clusterMemberAttrSet;
+      this.attributes.set(memberID, memberAttributes ?? Attributes.create());
+    }
+    return undefined;
+  }
+
+  #alarm({ action, memberID, alarm }: AlarmRequest): AlarmResponse {
+    const header = headerAt(this.store.revision);
+    const named = { memberID, alarm };
+    const key = alarmKey(named);
+    switch (action) {
+      case AlarmRequest_AlarmAction.GET:
+        return { header, alarms: this.alarms.filter((each) => alarm === AlarmType.NONE || each.alarm === alarm) };
+      case AlarmRequest_AlarmAction.ACTIVATE:
+        if (alarm === AlarmType.NONE) return AlarmResponse.create({ header });
+        this.#alarms.set(key, named);
+        return { header, alarms: [named] };
+      case AlarmRequest_AlarmAction.DEACTIVATE: {
+        const alarms = this.#alarms.delete(key) ? [named] : [];
+        return { header, alarms };
+      }
+    }
+  }
+}
+
+function alarmKey({ memberID, alarm }: AlarmMember): string {
+  return `${memberID}/${alarm}`;
+}

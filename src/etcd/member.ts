@@ -1,0 +1,148 @@
+/**
+ * One member: takes requests, has writes put into the log, applies what the log has committed, tells watchers, and lets leases
+ * run out. A write is answered when it is durable and applied; a read sees every write that was answered before it.
+ */
+import { etcdError } from '#api-etcd/errors.ts';
+import type { InternalRaftRequest as Entry } from '#api-etcd/gen/raft_internal.ts';
+import { InternalRaftRequest } from '#api-etcd/gen/raft_internal.ts';
+import type { ResponseHeader } from '#api-etcd/gen/rpc.ts';
+import type { Store } from '#mvcc/store.ts';
+import type { Clock } from '#std/clock.ts';
+import type { Prng } from '#std/prng.ts';
+import { LeaseExpiry } from './lease/expiry.ts';
+import type { Applied, ApplyResponse, Machine } from './machine.ts';
+import { WatchHub } from './watch/hub.ts';
+
+/** Who this member is. Ids are upstream's: never 0. */
+export interface MemberIdentity {
+  readonly name: string;
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+  readonly peerUrls: readonly string[];
+  readonly clientUrls: readonly string[];
+}
+
+/** The log behind a member. */
+export interface Journal {
+  readonly term: number;
+  /** Index of the last entry that is durable. */
+  readonly lastIndex: number;
+  /** Resolves, in order of the calls, when the entry is durable and no earlier one is lacking. Rejects when that failed for good. */
+  append(entry: Uint8Array): Promise<number>;
+}
+
+export interface MemberOptions {
+  readonly identity: MemberIdentity;
+  readonly machine: Machine;
+  /** Undefined keeps everything in memory only. */
+  readonly journal: Journal | undefined;
+  readonly clock: Clock;
+  readonly prng: Prng;
+  /** Largest entry in bytes. */
+  readonly requestBytesMax: number;
+  readonly onExpiryFailed: (id: bigint, error: unknown) => void;
+}
+
+/** Writes that may wait for the disk; more are refused, as upstream does when applying falls behind. */
+const proposalsMax = 5000;
+
+export class Member implements Disposable {
+  readonly identity: MemberIdentity;
+  readonly machine: Machine;
+  readonly hub = new WatchHub();
+  readonly expiry: LeaseExpiry;
+  readonly requestBytesMax: number;
+  readonly #journal: Journal | undefined;
+  #requestId: bigint;
+  #waiting = 0;
+  #appliedIndex: number;
+  #stopped = false;
+
+  constructor(options: MemberOptions) {
+    const { identity, machine, journal, clock, prng, requestBytesMax, onExpiryFailed } = options;
+    this.identity = identity;
+    this.machine = machine;
+    this.requestBytesMax = requestBytesMax;
+    this.#journal = journal;
+    this.#appliedIndex = journal?.lastIndex ?? 0;
+    // As upstream's generator: the member in the top bits, then what differs between two runs of it, then a counter.
+    this.#requestId =
+      ((identity.memberId & 0xffffn) << 48n) | (BigInt(prng.uint32()) << 16n) | BigInt(prng.uint32() & 0xff);
+    this.expiry = new LeaseExpiry(clock, (id) => {
+      const revoked = async () => this.propose({ leaseRevoke: { id } });
+      revoked().catch((error: unknown) => onExpiryFailed(id, error));
+    });
+    // Whoever starts to lead gives every lease its whole time again: nobody knows how much of it has passed.
+    for (const { id, ttl } of machine.leases.all()) this.expiry.renew(id, ttl);
+  }
+
+  get store(): Store {
+    return this.machine.store;
+  }
+
+  get term(): number {
+    return this.#journal?.term ?? 1;
+  }
+
+  get appliedIndex(): number {
+    return this.#appliedIndex;
+  }
+
+  /** Unique among all members and runs. */
+  nextId(): bigint {
+    this.#requestId = (this.#requestId + 1n) & 0xffff_ffff_ffff_ffffn;
+    return this.#requestId;
+  }
+
+  header(revision = this.store.revision): ResponseHeader {
+    const { clusterId, memberId } = this.identity;
+    return { clusterId, memberId, revision, raftTerm: this.term };
+  }
+
+  /**
+   * Has a request done by all members.
+   * @throws RpcError of the request itself, or why it could not be put into the log
+   */
+  propose(request: Partial<Entry>): ApplyResponse | Promise<ApplyResponse> {
+    if (this.#stopped) throw etcdError('stopped');
+    const entry = InternalRaftRequest.create({
+      ...request,
+      header: { id: this.nextId(), username: '', authRevision: 0 },
+    });
+    if (InternalRaftRequest.size(entry) > this.requestBytesMax) throw etcdError('requestTooLarge');
+    if (this.#journal === undefined) return answerOf(this.#apply(entry, this.#appliedIndex + 1));
+    if (this.#waiting >= proposalsMax) throw etcdError('tooManyRequests');
+    this.#waiting++;
+    const bytes = InternalRaftRequest.encode(entry);
+    // The request's own bytes may be the socket's: what is applied is what is in the log.
+    return this.#journal
+      .append(bytes)
+      .then((index) => answerOf(this.#apply(InternalRaftRequest.decode(bytes), index)))
+      .finally(() => {
+        this.#waiting--;
+      });
+  }
+
+  [Symbol.dispose](): void {
+    this.#stopped = true;
+    this.expiry[Symbol.dispose]();
+  }
+
+  #apply(entry: Entry, index: number): Applied {
+    const applied = this.machine.apply(entry);
+    this.#appliedIndex = index;
+    if (applied.error === undefined) {
+      if (entry.leaseGrant !== undefined) {
+        const lease = this.machine.leases.get(entry.leaseGrant.id)!;
+        this.expiry.renew(lease.id, lease.ttl);
+      } else if (entry.leaseRevoke !== undefined) this.expiry.remove(entry.leaseRevoke.id);
+    }
+    this.hub.notify(applied.changes, this.store.compactRevision);
+    return applied;
+  }
+}
+
+function answerOf({ response, error }: Applied): ApplyResponse {
+  if (error !== undefined) throw error;
+  return response;
+}
