@@ -1,6 +1,6 @@
 /** The same scenarios over sockets: on the reference, which must answer as recorded, and on ours as a listener in this process. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -13,10 +13,11 @@ import { startEtcdProcess } from '#testkit/etcd-process.ts';
 import { referenceBinary } from '#testkit/reference.ts';
 import { parseTarget } from '#transport/dial.ts';
 import { listen } from '#transport/listen.ts';
+import { recordedAnswers } from './recorded.ts';
 import { scenarios } from './scenarios.ts';
-import { type Answers, answersOf } from './script.ts';
+import { answersOf } from './script.ts';
 
-const recorded = JSON.parse(readFileSync(new URL('./answers.json', import.meta.url), 'utf8')) as Answers;
+const recorded = recordedAnswers();
 
 /** Starts a server that lives as long as the scope. @returns its address */
 type Start = (scope: Scope) => Promise<string>;

@@ -1,14 +1,14 @@
-/** Our etcd, in this process and in memory, answers what the reference answered when `answers.json` was recorded. */
+/** Our etcd, in this process and in memory, answers what the reference answered when `answers.jsonl` was recorded. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { after, describe, test } from 'node:test';
 import { startEtcd } from '#etcd/start.ts';
 import { systemClock } from '#host/clock.ts';
 import { systemPrng } from '#host/random.ts';
+import { recordedAnswers } from './recorded.ts';
 import { scenarios } from './scenarios.ts';
-import { type Answers, answersOf } from './script.ts';
+import { answersOf } from './script.ts';
 
-const recorded = JSON.parse(readFileSync(new URL('./answers.json', import.meta.url), 'utf8')) as Answers;
+const recorded = recordedAnswers();
 
 describe('in memory', { timeout: 60_000 }, async () => {
   const etcd = startEtcd({ config: {}, deps: { clock: systemClock, prng: systemPrng(), log: () => {} } });
