@@ -9,6 +9,8 @@ import { parseSync, Visitor } from 'oxc-parser';
 import { devLayer, type Part, parts } from '../layers.ts';
 
 const linesMax = 800;
+/** Tables that a tool extracts and people do not read top to bottom. */
+const extracted = new Set(['src/api-kube/facts.ts']);
 const builtins = new Set(builtinModules);
 
 /** Identifiers that only some parts may touch, with what to use instead. */
@@ -45,7 +47,8 @@ export function checkHouse(root: string): string[] {
     if (!generated && !text.trimStart().startsWith('/**'))
       findings.push(`${name}: opens without saying what it is (/** ... */)`);
     const lines = text.split('\n').length;
-    if (!generated && lines > linesMax) findings.push(`${name}: ${lines} lines, over ${linesMax}: split it by verb`);
+    if (!generated && !extracted.has(name) && lines > linesMax)
+      findings.push(`${name}: ${lines} lines, over ${linesMax}: split it by verb`);
     const { imports, uses } = read(file, text);
     const targets: string[] = [];
     for (const { specifier, typeOnly } of imports) {

@@ -1,0 +1,264 @@
+/**
+ * Types of API objects as data: decoding with upstream's strictness and words, and how patches merge. Built-in kinds and custom resources
+ * are described by the same records; where they come from is not known here.
+ */
+import { parseQuantity, QuantityError } from './quantity.ts';
+import { badRequestError } from './status.ts';
+import type { FieldStrategy, PatchSchema } from './strategic-merge-patch.ts';
+
+export type ScalarType =
+  | 'string'
+  | 'int32'
+  | 'int64'
+  | 'double'
+  | 'bool'
+  | 'bytes'
+  | 'time'
+  | 'quantity'
+  | 'int-or-string'
+  /** Any JSON, kept as it is. */
+  | 'any';
+
+export type Schema =
+  | { readonly type: ScalarType }
+  | { readonly type: 'list'; readonly items: Schema }
+  | { readonly type: 'map'; readonly values: Schema }
+  | ObjectSchema;
+
+export interface ObjectSchema {
+  readonly type: 'object';
+  /** `PodSpec`, and with its package `v1.PodSpec`: for messages. */
+  readonly name: string;
+  readonly goName: string;
+  readonly fields: ReadonlyMap<string, Field>;
+  /** Appliers own it as a whole. */
+  readonly atomic: boolean;
+}
+
+export interface Field {
+  readonly schema: Schema;
+  readonly required: boolean;
+  /** Strategic merge patch: `merge`, `replace`, `retainKeys`. */
+  readonly strategies: readonly string[];
+  readonly mergeKey?: string;
+  readonly listType: 'atomic' | 'set' | 'map';
+  readonly listKeys: readonly string[];
+}
+
+/** What is not of the type; `message` in Go's words. */
+class JsonTypeError extends Error {
+  override readonly name = 'JsonTypeError';
+}
+
+export interface DecodeOptions {
+  /** Unknown fields: refuse, warn and drop, or drop. */
+  readonly mode: 'Strict' | 'Warn' | 'Ignore';
+  readonly warn: (message: string) => void;
+  /** For messages. */
+  readonly kind: string;
+  readonly version: string;
+}
+
+const problemsMax = 100;
+
+/** A copy without nulls and unknown fields, quantities in canonical form. @throws StatusError BadRequest */
+export function decode(
+  schema: ObjectSchema,
+  value: unknown,
+  options: DecodeOptions,
+): Readonly<Record<string, unknown>> {
+  const unknown: string[] = [];
+  const path: string[] = [];
+  const decodeValue = (type: Schema, input: unknown, owner: string): unknown => {
+    switch (type.type) {
+      case 'object': {
+        if (typeof input !== 'object' || input === null || Array.isArray(input))
+          throw mismatch(input, owner, path, type.goName);
+        return decodeObject(type, input as Record<string, unknown>);
+      }
+      case 'list':
+        if (!Array.isArray(input)) throw mismatch(input, owner, path, goType(type));
+        return input.map((item) => (item === null ? zeroOf(type.items) : decodeValue(type.items, item, owner)));
+      case 'map': {
+        if (typeof input !== 'object' || input === null || Array.isArray(input))
+          throw mismatch(input, owner, path, goType(type));
+        const copy: Record<string, unknown> = {};
+        for (const [key, item] of Object.entries(input))
+          set(copy, key, item === null ? zeroOf(type.values) : decodeValue(type.values, item, owner));
+        return copy;
+      }
+      default:
+        return scalar(type.type, input, owner, path);
+    }
+  };
+  const decodeObject = (type: ObjectSchema, input: Record<string, unknown>): Record<string, unknown> => {
+    const copy: Record<string, unknown> = {};
+    for (const [key, item] of Object.entries(input)) {
+      const field = type.fields.get(key);
+      if (field === undefined) {
+        if (unknown.length < problemsMax) unknown.push([...path, key].join('.'));
+        continue;
+      }
+      if (item === null) continue;
+      path.push(key);
+      copy[key] = decodeValue(field.schema, item, type.name);
+      path.pop();
+    }
+    return copy;
+  };
+  let decoded: Record<string, unknown>;
+  try {
+    decoded = decodeObject(schema, value as Record<string, unknown>);
+  } catch (error) {
+    if (!(error instanceof JsonTypeError || error instanceof QuantityError)) throw error;
+    const { kind, version } = options;
+    throw badRequestError(
+      `${kind} in version ${JSON.stringify(version)} cannot be handled as a ${kind}: ${error.message}`,
+    );
+  }
+  if (unknown.length > 0 && options.mode !== 'Ignore') {
+    const messages = unknown.map((field) => `unknown field ${JSON.stringify(field)}`);
+    if (options.mode === 'Strict') throw badRequestError(`strict decoding error: ${messages.join(', ')}`);
+    for (const message of messages) options.warn(message);
+  }
+  return decoded;
+}
+
+/** Own property whatever its name. */
+function set(object: Record<string, unknown>, key: string, value: unknown): void {
+  if (key === '__proto__')
+    Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
+  else object[key] = value;
+}
+
+function scalar(type: ScalarType, input: unknown, owner: string, path: readonly string[]): unknown {
+  switch (type) {
+    case 'any':
+      return input;
+    case 'string':
+    case 'time':
+    case 'bytes':
+      if (typeof input !== 'string')
+        throw mismatch(input, owner, path, type === 'bytes' ? '[]uint8' : type === 'time' ? 'v1.Time' : 'string');
+      if (type === 'time') checkTime(input);
+      return input;
+    case 'bool':
+      if (typeof input !== 'boolean') throw mismatch(input, owner, path, 'bool');
+      return input;
+    case 'double':
+      if (typeof input !== 'number') throw mismatch(input, owner, path, 'float64');
+      return input;
+    case 'int32':
+    case 'int64': {
+      if (typeof input !== 'number' || !Number.isInteger(input)) throw mismatch(input, owner, path, type);
+      if (type === 'int32' && (input > 2 ** 31 - 1 || input < -(2 ** 31))) throw mismatch(input, owner, path, type);
+      return input;
+    }
+    case 'int-or-string':
+      if (typeof input !== 'string' && !(typeof input === 'number' && Number.isInteger(input)))
+        throw mismatch(input, owner, path, 'int32');
+      return input;
+    case 'quantity':
+      if (typeof input !== 'string' && typeof input !== 'number')
+        throw new QuantityError(
+          "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+        );
+      return parseQuantity(String(input).trim()).toString();
+  }
+}
+
+const timeForm = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
+
+function checkTime(text: string): void {
+  if (timeForm.test(text)) return;
+  throw new JsonTypeError(
+    `parsing time ${JSON.stringify(text)} as "2006-01-02T15:04:05Z07:00": cannot parse ${JSON.stringify(text)} as "2006"`,
+  );
+}
+
+function zeroOf(schema: Schema): unknown {
+  switch (schema.type) {
+    case 'object':
+    case 'map':
+      return {};
+    case 'list':
+      return [];
+    case 'bool':
+      return false;
+    case 'int32':
+    case 'int64':
+    case 'double':
+      return 0;
+    case 'quantity':
+      return '0';
+    case 'any':
+    case 'time':
+      return null;
+    default:
+      return '';
+  }
+}
+
+function mismatch(input: unknown, owner: string, path: readonly string[], wanted: string): JsonTypeError {
+  const what =
+    typeof input === 'number'
+      ? Number.isInteger(input) && !wanted.startsWith('int')
+        ? 'number'
+        : `number${wanted.startsWith('int') ? ` ${input}` : ''}`
+      : typeof input === 'boolean'
+        ? 'bool'
+        : Array.isArray(input)
+          ? 'array'
+          : typeof input;
+  return new JsonTypeError(
+    `json: cannot unmarshal ${what} into Go struct field ${owner}.${path.join('.')} of type ${wanted}`,
+  );
+}
+
+function goType(schema: Schema): string {
+  switch (schema.type) {
+    case 'object':
+      return schema.goName;
+    case 'list':
+      return `[]${goType(schema.items)}`;
+    case 'map':
+      return `map[string]${goType(schema.values)}`;
+    case 'double':
+      return 'float64';
+    case 'bytes':
+      return '[]uint8';
+    case 'time':
+      return 'v1.Time';
+    case 'quantity':
+      return 'resource.Quantity';
+    case 'int-or-string':
+      return 'intstr.IntOrString';
+    case 'any':
+      return 'interface {}';
+    default:
+      return schema.type;
+  }
+}
+
+/** How strategic merge patches see a type. */
+export function patchSchema(schema: ObjectSchema): PatchSchema {
+  return {
+    field(name): FieldStrategy | undefined {
+      const field = schema.fields.get(name);
+      if (field === undefined) return undefined;
+      const inner = innermost(field.schema);
+      return {
+        strategies: field.strategies,
+        ...(field.mergeKey !== undefined && { mergeKey: field.mergeKey }),
+        ...(inner !== undefined && { schema: patchSchema(inner) }),
+      };
+    },
+  };
+}
+
+/** The object type of a field, of the elements of a list, of the values of a map. */
+function innermost(schema: Schema): ObjectSchema | undefined {
+  if (schema.type === 'object') return schema;
+  if (schema.type === 'list') return innermost(schema.items);
+  return undefined;
+}
