@@ -98,7 +98,8 @@ function pod(name: string, network: NamespaceMode = NamespaceMode.POD): PodSandb
 
 async function runPod(
   config: PodSandboxConfig,
-  script: string,
+  script: string | undefined,
+  image = 'test/box:1',
 ): Promise<{ podSandboxId: string; containerId: string }> {
   const { runPodSandbox, createContainer, startContainer } = RuntimeService.methods;
   const { podSandboxId } = await daemon.channel.unary(runPodSandbox, { config, runtimeHandler: '' });
@@ -107,8 +108,8 @@ async function runPod(
     sandboxConfig: config,
     config: ContainerConfig.create({
       metadata: { name: 'main', attempt: 0 },
-      image: ImageSpec.create({ image: 'test/box:1' }),
-      command: ['sh', '-c', script],
+      image: ImageSpec.create({ image }),
+      command: script === undefined ? [] : ['sh', '-c', script],
       logPath: 'main/0.log',
     }),
   });
@@ -186,6 +187,21 @@ test('stopAll ends what runs and keeps the records; a stopped pod stays stopped 
   const images = await daemon.channel.unary(ImageService.methods.listImages, { filter: undefined });
   assert.deepEqual(
     images.images.map(({ repoTags }) => repoTags),
-    [['docker.io/test/box:1']],
+    [['docker.io/wherry/hello:1'], ['docker.io/test/box:1']],
   );
+});
+
+test('the built-in image serves its page, has a shell, and ends when asked to', limit, async () => {
+  const { podSandboxId, containerId } = await runPod(pod('hello', NamespaceMode.NODE), undefined, 'wherry/hello:1');
+  const { execSync, stopContainer, removePodSandbox } = RuntimeService.methods;
+  const script =
+    'ls -l /bin | wc -l; id; for i in 1 2; do wget -qO- http://127.0.0.1/healthz && break; sleep 0.2; done';
+  const answer = await daemon.channel.unary(execSync, { containerId, cmd: ['sh', '-c', script], timeout: 5n });
+  assert.equal(Buffer.from(answer.stderr).toString(), '');
+  assert.match(Buffer.from(answer.stdout).toString(), /^30\nuid=0\(root\) gid=0\(root\).*\nok\n$/);
+  await daemon.channel.unary(stopContainer, { containerId, timeout: 5n });
+  assert.equal((await statusOf(containerId)).exitCode, 0);
+  const log = readFileSync(join(folder, 'logs/hello/main/0.log'), 'utf8');
+  assert.match(log, / stdout F \S+ 127.0.0.1 "GET \/healthz" 200$/m);
+  await daemon.channel.unary(removePodSandbox, { podSandboxId });
 });

@@ -6,6 +6,7 @@
 
 import { openCgroups } from '#host-linux/cgroups/open.ts';
 import { removeEmptyCgroupTrees } from '#host-linux/cgroups/remove-empty.ts';
+import { findHello } from '#host-linux/helper/binary.ts';
 import type { Zygote } from '#host-linux/helper/zygote.ts';
 import { ContentStore } from '#image/content-store.ts';
 import { ImageStore } from '#image/image-store.ts';
@@ -30,6 +31,7 @@ import { StatsCache } from './cri/stats-cache.ts';
 import { stopContainer } from './cri/stop-container.ts';
 import { stopSandbox } from './cri/stop-pod-sandbox.ts';
 import { StreamingServer } from './cri/streaming-server.ts';
+import { ensureHelloImage } from './images/hello-image.ts';
 import { ImageService } from './images/image-service.ts';
 import { removeLeftovers, removeWithMounts } from './leftovers.ts';
 import { machineFacts } from './machine.ts';
@@ -110,6 +112,7 @@ async function start(config: ContainerdConfig, deps: ContainerdDeps, scope: Scop
     unpackLimits: defaultUnpackLimits,
   });
 
+  const hello = findHello();
   const cgroups = openCgroups();
   const cgroupRoot = config.cgroupRoot ?? '';
   const runtime = scope.use(
@@ -142,12 +145,13 @@ async function start(config: ContainerdConfig, deps: ContainerdDeps, scope: Scop
     cgroupRoot,
     busy: new Map(),
     exits: new Map(),
-    pauseProgram: undefined,
+    pauseProgram: hello,
     warn,
   };
   await adoptContainers(context);
   await removeLeftovers(context);
   await images.recover();
+  await ensureHelloImage(images, hello);
 
   const services = bindCri(context);
   const channel = scope.use(connectInMemory({ services, clock }));

@@ -108,14 +108,23 @@ export class ImageService {
   /** Makes an image of one layer. `pinned` keeps clients that tidy up from removing it. */
   pack(
     name: string,
-    source: { readonly config: ImageConfig; readonly entries: Iterable<PackEntry>; readonly pinned?: boolean },
+    source: {
+      readonly config: ImageConfig;
+      readonly entries: Iterable<PackEntry>;
+      readonly pinned?: boolean;
+      /** Of the image's records. */
+      readonly labels?: Readonly<Record<string, string>>;
+    },
   ): Promise<NamedImage> {
     return this.#keepingAll(async () => {
       const reference = parseReference(name);
       const { config, entries } = source;
       const { target } = await packImage(this.deps.content, { name, config, entries, platform: this.deps.platform });
       await unpackLocal(this.deps, target);
-      return this.#record(reference, target, source.pinned === true ? { [pinnedLabel]: 'pinned' } : {});
+      return this.#record(reference, target, {
+        ...source.labels,
+        ...(source.pinned === true ? { [pinnedLabel]: 'pinned' } : {}),
+      });
     });
   }
 
