@@ -88,7 +88,8 @@ export async function setOwner(path: string, uid: number, gid: number): Promise<
   await chown(path, uid, gid);
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** Makes the names in a folder durable. */
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {
     await folder.sync();
