@@ -35,7 +35,7 @@ const servers: Readonly<Record<string, Start>> = {
   },
 
   async 'in memory, over a socket'(scope) {
-    const etcd = startEtcd({ config: {}, deps: { clock: systemClock, prng: systemPrng(), log: () => {} } });
+    const etcd = await startEtcd({ config: {}, deps: { clock: systemClock, prng: systemPrng(), log: () => {} } });
     scope.use(etcd);
     const listener = await listen({
       address: { host: '127.0.0.1', port: 0 },

@@ -11,7 +11,7 @@ import { answersOf } from './script.ts';
 const recorded = recordedAnswers();
 
 describe('in memory', { timeout: 60_000 }, async () => {
-  const etcd = startEtcd({ config: {}, deps: { clock: systemClock, prng: systemPrng(), log: () => {} } });
+  const etcd = await startEtcd({ config: {}, deps: { clock: systemClock, prng: systemPrng(), log: () => {} } });
   const channel = etcd.connect();
   after(async () => {
     await channel[Symbol.asyncDispose]();

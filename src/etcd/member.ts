@@ -9,6 +9,7 @@ import type { ResponseHeader } from '#api-etcd/gen/rpc.ts';
 import type { Store } from '#mvcc/store.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
+import { ProtobufError } from '#wire/protobuf/message.ts';
 import { LeaseExpiry } from './lease/expiry.ts';
 import type { Applied, ApplyResponse, Machine } from './machine.ts';
 import { WatchHub } from './watch/hub.ts';
@@ -27,8 +28,8 @@ export interface Journal {
   readonly term: number;
   /** Index of the last entry that is durable. */
   readonly lastIndex: number;
-  /** Resolves, in order of the calls, when the entry is durable and no earlier one is lacking. Rejects when that failed for good. */
-  append(entry: Uint8Array): Promise<number>;
+  /** Calls back with its index, in order of the calls, when the entry is durable; with an error when it may not be. */
+  append(entry: Uint8Array, done: (error: unknown, index: number) => void): void;
 }
 
 export interface MemberOptions {
@@ -114,13 +115,33 @@ export class Member implements Disposable {
     if (this.#waiting >= proposalsMax) throw etcdError('tooManyRequests');
     this.#waiting++;
     const bytes = InternalRaftRequest.encode(entry);
-    // The request's own bytes may be the socket's: what is applied is what is in the log.
-    return this.#journal
-      .append(bytes)
-      .then((index) => answerOf(this.#apply(InternalRaftRequest.decode(bytes), index)))
-      .finally(() => {
+    const journal = this.#journal;
+    return new Promise((resolve, reject) => {
+      journal.append(bytes, (failure, index) => {
         this.#waiting--;
+        if (failure !== undefined) {
+          reject(failure);
+          return;
+        }
+        // The request's own bytes may have been the socket's: what is applied is what is in the log.
+        const { response, error } = this.#apply(InternalRaftRequest.decode(bytes), index);
+        if (error === undefined) resolve(response);
+        else reject(error);
       });
+    });
+  }
+
+  /** Does again what the log has, before anybody asks anything. */
+  replay(data: Uint8Array, index: number): void {
+    let entry: Entry;
+    try {
+      entry = InternalRaftRequest.decode(data);
+    } catch (error) {
+      if (!(error instanceof ProtobufError)) throw error;
+      // A request of the v2 API: 3.5 members announce themselves by it. It concerns no key.
+      return;
+    }
+    this.#apply(entry, index);
   }
 
   [Symbol.dispose](): void {
@@ -130,7 +151,7 @@ export class Member implements Disposable {
 
   #apply(entry: Entry, index: number): Applied {
     const applied = this.machine.apply(entry);
-    this.#appliedIndex = index;
+    this.#appliedIndex = Math.max(this.#appliedIndex, index);
     if (applied.error === undefined) {
       if (entry.leaseGrant !== undefined) {
         const lease = this.machine.leases.get(entry.leaseGrant.id)!;

@@ -3,9 +3,12 @@
  * `services` or `dispatcher`, and `http`, to a listener.
  */
 
+import { type Entry, EntryType } from '#api-etcd/gen/raft.ts';
+import type { Disk } from '#host/disk.ts';
 import type { BoundService, Channel, Peer } from '#rpc/call.ts';
 import { connectInMemory } from '#rpc/in-memory.ts';
 import { createDispatcher, type RpcDispatcher } from '#rpc/server.ts';
+import { assert } from '#std/assert.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
 import type { HttpHandler } from '#transport/http.ts';
@@ -13,11 +16,12 @@ import { authService } from './auth/service.ts';
 import { clusterService } from './cluster/service.ts';
 import { etcdHttpHandler } from './http.ts';
 import { singleMember } from './identity.ts';
+import { DiskJournal } from './journal.ts';
 import { kvService } from './kv/service.ts';
 import { leaseService } from './lease/service.ts';
 import { Machine } from './machine.ts';
 import { maintenanceService } from './maintenance/service.ts';
-import { Member } from './member.ts';
+import { Member, type MemberIdentity } from './member.ts';
 import { clusterVersion } from './version.ts';
 import { watchService } from './watch/service.ts';
 
@@ -30,6 +34,8 @@ export interface EtcdConfig {
   readonly clientUrls?: readonly string[];
   /** Default `etcd-cluster`. */
   readonly clusterToken?: string;
+  /** Undefined keeps everything in memory only. */
+  readonly dataDir?: string;
   /** `--watch-progress-notify-interval`; default 10 minutes. */
   readonly progressNotifyIntervalMs?: number;
   /** `--max-request-bytes`; default 1.5 MiB. */
@@ -41,6 +47,8 @@ export interface EtcdConfig {
 export interface EtcdDeps {
   readonly clock: Clock;
   readonly prng: Prng;
+  /** Where `dataDir` is. */
+  readonly disk?: Disk;
   /** What an operator should know; one line each. */
   readonly log: (message: string) => void;
 }
@@ -59,32 +67,62 @@ const requestBytesMaxDefault = 1.5 * 1024 * 1024;
 /** What gRPC may receive beyond the largest request. */
 const messageOverheadBytes = 512 * 1024;
 
-export function startEtcd({ config, deps }: { readonly config: EtcdConfig; readonly deps: EtcdDeps }): Etcd {
-  const machine = new Machine();
-  machine.clusterVersion = clusterVersion;
-  return serve(machine, config, deps);
-}
-
-function serve(machine: Machine, config: EtcdConfig, deps: EtcdDeps): Etcd {
+export async function startEtcd({
+  config,
+  deps,
+}: {
+  readonly config: EtcdConfig;
+  readonly deps: EtcdDeps;
+}): Promise<Etcd> {
   const {
     name = 'default',
     peerUrls = ['http://localhost:2380'],
     clientUrls = ['http://localhost:2379'],
     clusterToken = 'etcd-cluster',
-    progressNotifyIntervalMs = 10 * 60_000,
-    requestBytesMax = requestBytesMaxDefault,
-    txnOpsMax = 128,
+    dataDir,
   } = config;
+  const identity = singleMember({ name, peerUrls, clientUrls, clusterToken });
+  if (dataDir === undefined) return serve({ identity, machine: new Machine(), config, deps });
+  assert(deps.disk !== undefined, 'a data folder needs a disk');
+  const { journal, metadata, entries } = await DiskJournal.open({
+    disk: deps.disk,
+    folder: `${dataDir}/member/wal`,
+    identity,
+    onFailed: (error) => deps.log(`the log cannot be written any more: ${error}`),
+  });
+  // A member stays who it is, whatever it is called today.
+  const known = { ...identity, memberId: metadata.nodeID, clusterId: metadata.clusterID };
+  const etcd = serve({ identity: known, machine: new Machine(), config, deps, journal, entries });
+  await etcd.announced;
+  return etcd;
+}
+
+interface ServeOptions {
+  readonly identity: MemberIdentity;
+  readonly machine: Machine;
+  readonly config: EtcdConfig;
+  readonly deps: EtcdDeps;
+  readonly journal?: DiskJournal;
+  readonly entries?: readonly Entry[];
+}
+
+function serve({ identity, machine, config, deps, journal, entries = [] }: ServeOptions): Etcd & {
+  readonly announced: Promise<void>;
+} {
+  const { progressNotifyIntervalMs = 10 * 60_000, requestBytesMax = requestBytesMaxDefault, txnOpsMax = 128 } = config;
   const { clock, prng, log } = deps;
   const member = new Member({
-    identity: singleMember({ name, peerUrls, clientUrls, clusterToken }),
+    identity,
     machine,
-    journal: undefined,
+    journal,
     clock,
     prng,
     requestBytesMax,
     onExpiryFailed: (id, error) => log(`lease ${id.toString(16)} could not be revoked: ${error}`),
   });
+  for (const { type, data, index } of entries)
+    if (type === EntryType.EntryNormal && data !== undefined && data.length > 0) member.replay(data, index);
+  const announced = announce(member);
   const messageBytesMax = requestBytesMax + messageOverheadBytes;
   const services = [
     kvService(member, { txnOpsMax }),
@@ -99,9 +137,24 @@ function serve(machine: Machine, config: EtcdConfig, deps: EtcdDeps): Etcd {
     dispatcher: createDispatcher({ services, clock, messageBytesMax }),
     http: etcdHttpHandler(member),
     connect: (peer) => connectInMemory({ services, clock, ...(peer && { peer }) }),
-    fork: (forkDeps) => serve(machine.fork(), config, forkDeps),
+    announced,
+    fork(forkDeps) {
+      assert(journal === undefined, 'a member with a folder does not fork: two cannot write to it');
+      return serve({ identity, machine: machine.fork(), config, deps: forkDeps });
+    },
     async [Symbol.asyncDispose]() {
       member[Symbol.dispose]();
+      await journal?.[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Tells the cluster what only the member itself knows, where that is new. */
+async function announce(member: Member): Promise<void> {
+  const { machine, identity } = member;
+  const { memberId: memberID, name, clientUrls } = identity;
+  const known = machine.attributes.get(memberID);
+  if (known?.name !== name || known.clientUrls.join() !== clientUrls.join())
+    await member.propose({ clusterMemberAttrSet: { memberID, memberAttributes: { name, clientUrls } } });
+  if (machine.clusterVersion === '') await member.propose({ clusterVersionSet: { ver: clusterVersion } });
 }

@@ -1,0 +1,91 @@
+/** A data folder moves both ways between our member and the reference, and nothing of it changes. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { Cluster, HashKVRequest, Maintenance } from '#api-etcd/gen/rpc.ts';
+import { createEtcdClient } from '#etcd-client/client.ts';
+import { systemClock } from '#host/clock.ts';
+import { hostDisk } from '#host/disk.ts';
+import { systemPrng } from '#host/random.ts';
+import type { Channel } from '#rpc/call.ts';
+import { connectRpc } from '#rpc/client.ts';
+import { utf8Decode, utf8Encode } from '#std/bytes.ts';
+import { startEtcdProcess } from '#testkit/etcd-process.ts';
+import { referenceBinary } from '#testkit/reference.ts';
+import { parseTarget } from '#transport/dial.ts';
+import { startEtcd } from './start.ts';
+
+const bytes = utf8Encode;
+
+/** Runs `work` on a member in `folder` and stops it cleanly. */
+type Run = <T>(folder: string, work: (channel: Channel) => Promise<T>) => Promise<T>;
+
+const ours: Run = async (folder, work) => {
+  await using etcd = await startEtcd({
+    config: { dataDir: folder },
+    deps: { clock: systemClock, prng: systemPrng(), disk: hostDisk, log: (message) => assert.fail(message) },
+  });
+  await using channel = etcd.connect();
+  return await work(channel);
+};
+
+const reference: Run = async (folder, work) => {
+  await using server = await startEtcdProcess({
+    command: [referenceBinary('etcd-server', 'etcd')],
+    dataDir: folder,
+    flags: ['--snapshot-count', '20'],
+  });
+  await using channel = connectRpc({ target: parseTarget(server.clientUrl), clock: systemClock });
+  return await work(channel);
+};
+
+/** Everything that must stay: keys with their revisions, leases' keys, the hash of the whole history. */
+async function stateOf(channel: Channel): Promise<unknown> {
+  const client = createEtcdClient(channel, systemClock);
+  const all = await client.range({ key: Uint8Array.of(0), rangeEnd: Uint8Array.of(0) });
+  const { hash, compactRevision } = await channel.unary(Maintenance.methods.hashKV, HashKVRequest.create());
+  const { members } = await channel.unary(Cluster.methods.memberList, { linearizable: true });
+  return {
+    revision: all.header!.revision,
+    ids: [all.header!.clusterId, all.header!.memberId],
+    hash,
+    compactRevision: Math.max(compactRevision, 0),
+    members: members.map(({ id, name }) => [id, name]),
+    kvs: all.kvs.map(({ key, value, ...rest }) => ({ ...rest, key: utf8Decode(key), value: utf8Decode(value) })),
+  };
+}
+
+/** Some of everything: overwrites, deletes, leases, transactions, a compaction. */
+async function write(channel: Channel, round: number): Promise<void> {
+  const client = createEtcdClient(channel, systemClock);
+  const id = BigInt(100 + round);
+  await client.leaseGrant({ id, ttl: 5000 });
+  for (let i = 0; i < 12; i++)
+    await client.put({ key: bytes(`k${i}`), value: bytes(`${round}/${i}`), lease: i % 5 === 0 ? id : 0n });
+  const { header } = await client.deleteRange({ key: bytes('k2'), rangeEnd: bytes('k4') });
+  await client.compact({ revision: header!.revision - 3, physical: true });
+  for (let i = 0; i < 25; i++) await client.put({ key: bytes(`r${round}`), value: bytes(`${i}`) });
+  await client.deleteRange({ key: bytes('k5') });
+}
+
+for (const [name, runs] of Object.entries<readonly Run[]>({
+  'ours, then the reference, then ours': [ours, reference, ours],
+  'the reference, then ours, then the reference': [reference, ours, reference],
+}))
+  test(name, { timeout: 60_000 }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'etcd-folder-'));
+    try {
+      let before: unknown;
+      for (const [round, run] of runs.entries())
+        await run(join(folder, 'data'), async (channel) => {
+          if (before !== undefined) assert.deepEqual(await stateOf(channel), before);
+          await write(channel, round);
+          before = await stateOf(channel);
+        });
+      for (const run of [ours, reference]) assert.deepEqual(await run(join(folder, 'data'), stateOf), before);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });

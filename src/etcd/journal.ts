@@ -1,0 +1,156 @@
+/**
+ * The log of a cluster of one: an entry is committed when it is on disk. Entries that arrive while a sync is under way share the
+ * next one. What it writes is what upstream's member alone in its cluster would write: configuration, terms, hard states.
+ */
+import { etcdError } from '#api-etcd/errors.ts';
+import { ConfChange, ConfChangeType, Entry, EntryType, HardState } from '#api-etcd/gen/raft.ts';
+import { Metadata } from '#api-etcd/gen/server_metadata.ts';
+import type { Disk } from '#host/disk.ts';
+import { nextTurn } from '#host/event-loop.ts';
+import { Wal } from '#storage/wal/wal.ts';
+import type { Journal, MemberIdentity } from './member.ts';
+
+/** Entries that share a sync weigh at most this. */
+const batchBytesMax = 8 << 20;
+
+interface Waiting {
+  readonly data: Uint8Array;
+  readonly done: (error: unknown, index: number) => void;
+}
+
+export interface OpenJournal {
+  readonly journal: DiskJournal;
+  readonly metadata: Metadata;
+  /** What is in the log already, all of it committed. */
+  readonly entries: readonly Entry[];
+}
+
+export class DiskJournal implements Journal, AsyncDisposable {
+  readonly #wal: Wal;
+  readonly #memberId: bigint;
+  readonly #onFailed: (error: unknown) => void;
+  readonly term: number;
+  #lastIndex: number;
+  #waiting: Waiting[] = [];
+  #flushing: Promise<void> | undefined;
+  #failed = false;
+
+  private constructor(wal: Wal, memberId: bigint, term: number, lastIndex: number, onFailed: (error: unknown) => void) {
+    this.#wal = wal;
+    this.#memberId = memberId;
+    this.term = term;
+    this.#lastIndex = lastIndex;
+    this.#onFailed = onFailed;
+  }
+
+  /**
+   * Opens the log in `folder`, or makes one for `identity`. Either way a new term begins, with its empty entry.
+   * @throws WalError for a damaged log, and Node's errors
+   */
+  static async open(options: {
+    readonly disk: Disk;
+    readonly folder: string;
+    readonly identity: MemberIdentity;
+    /** The disk does not take writes any more; nothing that waits was acknowledged. */
+    readonly onFailed: (error: unknown) => void;
+  }): Promise<OpenJournal> {
+    const { disk, folder, identity, onFailed } = options;
+    if (await Wal.exists(disk, folder)) {
+      const { wal, content } = await Wal.open(disk, folder);
+      const lastIndex = content.entries.at(-1)?.index ?? content.snapshots.at(-1)?.index ?? 0;
+      const term = Math.max(content.hardState.term, content.entries.at(-1)?.term ?? 0) + 1;
+      const journal = new DiskJournal(wal, content.metadata.nodeID, term, lastIndex, onFailed);
+      await journal.#begin([]);
+      return { journal, metadata: content.metadata, entries: content.entries };
+    }
+    const metadata = Metadata.create({ nodeID: identity.memberId, clusterID: identity.clusterId });
+    const wal = await Wal.create(disk, folder, metadata);
+    const joined = Entry.create({
+      type: EntryType.EntryConfChange,
+      term: 1,
+      index: 1,
+      data: ConfChange.encode(
+        ConfChange.create({
+          id: 0n,
+          type: ConfChangeType.ConfChangeAddNode,
+          nodeId: identity.memberId,
+          context: memberJson(identity),
+        }),
+      ),
+    });
+    const journal = new DiskJournal(wal, identity.memberId, 2, 1, onFailed);
+    await journal.#begin([joined]);
+    return { journal, metadata, entries: [joined] };
+  }
+
+  get lastIndex(): number {
+    return this.#lastIndex;
+  }
+
+  append(data: Uint8Array, done: (error: unknown, index: number) => void): void {
+    if (this.#failed) {
+      done(etcdError('stopped'), 0);
+      return;
+    }
+    this.#waiting.push({ data, done });
+    this.#flushing ??= this.#flush();
+  }
+
+  /** Waits for what was appended. Nothing may be appended any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#flushing;
+    await this.#wal[Symbol.asyncDispose]();
+  }
+
+  /** The first entry of a leader's term is empty. */
+  async #begin(before: readonly Entry[]): Promise<void> {
+    const index = this.#lastIndex + 1;
+    const empty = Entry.create({ type: EntryType.EntryNormal, term: this.term, index });
+    await this.#wal.append([...before, empty], this.#hardState(index));
+    await this.#wal.sync();
+    this.#lastIndex = index;
+  }
+
+  #hardState(commit: number): HardState {
+    return HardState.create({ term: this.term, vote: this.#memberId, commit });
+  }
+
+  async #flush(): Promise<void> {
+    // Whoever else has something to write in this turn comes along.
+    await nextTurn();
+    let batch: Waiting[] = [];
+    try {
+      while (this.#waiting.length > 0) {
+        batch = this.#takeBatch();
+        const first = this.#lastIndex + 1;
+        const entries = batch.map(({ data }, i) =>
+          Entry.create({ type: EntryType.EntryNormal, term: this.term, index: first + i, data }),
+        );
+        await this.#wal.append(entries, this.#hardState(first + batch.length - 1));
+        await this.#wal.sync();
+        this.#lastIndex += batch.length;
+        const durable = batch;
+        batch = [];
+        for (const [i, { done }] of durable.entries()) done(undefined, first + i);
+      }
+    } catch (error) {
+      this.#failed = true;
+      for (const { done } of [...batch, ...this.#waiting.splice(0)]) done(etcdError('stopped'), 0);
+      this.#onFailed(error);
+    }
+    this.#flushing = undefined;
+  }
+
+  #takeBatch(): Waiting[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#waiting.length && (count === 0 || bytes < batchBytesMax))
+      bytes += this.#waiting[count++]!.data.length;
+    return this.#waiting.splice(0, count);
+  }
+}
+
+/** A member as upstream keeps it in configuration changes. Its id is a JSON number of 64 bits. */
+function memberJson({ memberId, name, peerUrls }: MemberIdentity): Buffer {
+  return Buffer.from(`{"id":${memberId},"peerURLs":${JSON.stringify(peerUrls)},"name":${JSON.stringify(name)}}`);
+}

@@ -1,0 +1,185 @@
+/** A member over its life: durable writes, crashes, restarts, forks, expiry in virtual time. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isEtcdError } from '#api-etcd/errors.ts';
+import { createEtcdClient, type EtcdClient } from '#etcd-client/client.ts';
+import type { WatchItem } from '#etcd-client/watch-stream.ts';
+import { systemClock } from '#host/clock.ts';
+import type { Disk } from '#host/disk.ts';
+import { drainTurns } from '#host/event-loop.ts';
+import { utf8Decode, utf8Encode } from '#std/bytes.ts';
+import type { Clock } from '#std/clock.ts';
+import { seededPrng } from '#std/prng.ts';
+import { VirtualClock } from '#std/virtual-clock.ts';
+import { MemoryDisk } from '#storage/memory-disk.ts';
+import { type Etcd, startEtcd } from './start.ts';
+
+const timeout = 20_000;
+const bytes = utf8Encode;
+
+function start(disk: Disk | undefined, clock: Clock = systemClock): Promise<Etcd> {
+  return startEtcd({
+    config: disk === undefined ? {} : { dataDir: 'data' },
+    deps: { clock, prng: seededPrng(1), log: (message) => assert.fail(message), ...(disk && { disk }) },
+  });
+}
+
+function clientOf(etcd: Etcd, clock: Clock = systemClock): EtcdClient {
+  return createEtcdClient(etcd.connect(), clock);
+}
+
+async function valuesOf(client: EtcdClient): Promise<Record<string, string>> {
+  const { kvs } = await client.range({ key: Uint8Array.of(0), rangeEnd: Uint8Array.of(0) });
+  return Object.fromEntries(kvs.map(({ key, value }) => [utf8Decode(key), utf8Decode(value)]));
+}
+
+test('what was acknowledged survives a crash, with its revisions, leases and ids', { timeout }, async () => {
+  const disk = new MemoryDisk();
+  const first = await start(disk);
+  const client = clientOf(first);
+  await client.leaseGrant({ id: 5n, ttl: 100 });
+  const wanted: Record<string, string> = {};
+  await Promise.all(
+    Array.from({ length: 50 }, async (_, i) => {
+      wanted[`k${i}`] = `v${i}`;
+      await client.put({ key: bytes(`k${i}`), value: bytes(`v${i}`), lease: i === 7 ? 5n : 0n });
+    }),
+  );
+  await client.deleteRange({ key: bytes('k3') });
+  delete wanted['k3'];
+  const before = (await client.range({ key: bytes('k1') })).header!;
+
+  const second = await start(disk.afterCrash());
+  const again = clientOf(second);
+  assert.deepEqual(await valuesOf(again), wanted);
+  const after = (await again.range({ key: bytes('k1') })).header!;
+  assert.equal(after.revision, before.revision);
+  assert.equal(after.memberId, before.memberId);
+  assert.equal(after.clusterId, before.clusterId);
+  assert.equal(after.raftTerm, before.raftTerm + 1);
+  await again.leaseRevoke({ id: 5n });
+  delete wanted['k7'];
+  assert.deepEqual(await valuesOf(again), wanted);
+  await first[Symbol.asyncDispose]();
+  await second[Symbol.asyncDispose]();
+});
+
+test('a write is not answered before it is on disk', { timeout }, async () => {
+  const disk = new MemoryDisk();
+  let release: (() => void) | undefined;
+  let held = false;
+  const slow: Disk = {
+    list: (folder) => disk.list(folder),
+    read: (path) => disk.read(path),
+    makeFolder: () => disk.makeFolder(),
+    rename: (source, target) => disk.rename(source, target),
+    remove: (path) => disk.remove(path),
+    syncFolder: () => disk.syncFolder(),
+    async open(path) {
+      const file = await disk.open(path);
+      return {
+        ...file,
+        write: (data, position) => file.write(data, position),
+        async sync() {
+          if (held)
+            await new Promise<void>((resolve) => {
+              release = resolve;
+            });
+          await file.sync();
+        },
+      };
+    },
+  };
+  const etcd = await start(slow);
+  const client = clientOf(etcd);
+  held = true;
+  let answered = false;
+  const put = client.put({ key: bytes('a'), value: bytes('1') }).then(() => {
+    answered = true;
+  });
+  while (release === undefined) await drainTurns(1);
+  await drainTurns(10);
+  assert.equal(answered, false);
+  assert.deepEqual(await valuesOf(client), {});
+  held = false;
+  release();
+  await put;
+  assert.deepEqual(await valuesOf(client), { a: '1' });
+  await etcd[Symbol.asyncDispose]();
+});
+
+test('a fork has the data and goes its own way', { timeout }, async () => {
+  const etcd = await start(undefined);
+  const client = clientOf(etcd);
+  await client.put({ key: bytes('a'), value: bytes('1') });
+  const fork = etcd.fork({ clock: systemClock, prng: seededPrng(2), log: (message) => assert.fail(message) });
+  const other = clientOf(fork);
+  await client.put({ key: bytes('a'), value: bytes('2') });
+  await other.put({ key: bytes('b'), value: bytes('3') });
+  assert.deepEqual(await valuesOf(client), { a: '2' });
+  assert.deepEqual(await valuesOf(other), { a: '1', b: '3' });
+  await fork[Symbol.asyncDispose]();
+  await etcd[Symbol.asyncDispose]();
+});
+
+test('a lease runs out when its time is over, and not before; keep-alives put that off', { timeout }, async () => {
+  const clock = new VirtualClock();
+  const etcd = await start(undefined, clock);
+  const client = clientOf(etcd, clock);
+  await client.leaseGrant({ id: 1n, ttl: 10 });
+  await client.leaseGrant({ id: 2n, ttl: 10 });
+  await client.put({ key: bytes('one'), lease: 1n });
+  await client.put({ key: bytes('two'), lease: 2n });
+  await clock.advance(9_000, drainTurns);
+  assert.deepEqual(Object.keys(await valuesOf(client)), ['one', 'two']);
+  await client.leaseKeepAlive(2n);
+  await clock.advance(1_500, drainTurns);
+  assert.deepEqual(Object.keys(await valuesOf(client)), ['two']);
+  await clock.advance(9_000, drainTurns);
+  assert.deepEqual(Object.keys(await valuesOf(client)), []);
+  assert.equal(clock.pending, 0);
+  await etcd[Symbol.asyncDispose]();
+});
+
+test('an idle watch with progress reports hears from the server, and a closed member holds no timer', {
+  timeout,
+}, async () => {
+  const clock = new VirtualClock();
+  const etcd = await startEtcd({
+    config: { progressNotifyIntervalMs: 5000 },
+    deps: { clock, prng: seededPrng(1), log: (message) => assert.fail(message) },
+  });
+  const client = clientOf(etcd, clock);
+  const abort = new AbortController();
+  const items: WatchItem[] = [];
+  const reading = (async () => {
+    for await (const item of client.watch({ key: bytes('w'), progressNotify: true, signal: abort.signal }))
+      items.push(item);
+  })();
+  await drainTurns();
+  await client.put({ key: bytes('w') });
+  await clock.advance(5_000, drainTurns);
+  await client.put({ key: bytes('elsewhere') });
+  await clock.advance(5_000, drainTurns);
+  assert.deepEqual(
+    items.map(({ kind, revision }) => [kind, revision]),
+    [
+      ['created', 1],
+      ['events', 2],
+      ['progress', 3],
+    ],
+  );
+  abort.abort();
+  await reading;
+  await client[Symbol.asyncDispose]();
+  await drainTurns();
+  assert.equal(clock.pending, 0);
+  await etcd[Symbol.asyncDispose]();
+});
+
+test('a member that is closed refuses writes', { timeout }, async () => {
+  const etcd = await start(new MemoryDisk());
+  const client = clientOf(etcd);
+  await etcd[Symbol.asyncDispose]();
+  await assert.rejects(client.put({ key: bytes('a') }), (error) => isEtcdError(error, 'stopped'));
+});
