@@ -1,0 +1,113 @@
+/** A request's body: collected within its limit, parsed from its format, decoded as the resource's kind. */
+
+import { badRequestError, tooLargeError } from '#kube-machinery/status.ts';
+import { type Json, JsonError, parseJson } from '#kube-machinery/strict-json.ts';
+import { parseYaml } from '#kube-machinery/yaml.ts';
+import { type HttpRequest, header } from '#transport/http.ts';
+import type { KubeObject } from '../object.ts';
+import type { FieldValidation, ServedResource } from '../registry.ts';
+import { bodyFormat } from '../serialize/media.ts';
+import type { RestScope } from './scope.ts';
+
+/** Upstream's --max-request-body-bytes. */
+export const bodyBytesMax = 3 << 20;
+
+/** @throws StatusError RequestEntityTooLarge */
+export async function readBody(request: HttpRequest): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of request.body) {
+    length += chunk.length;
+    if (length > bodyBytesMax) throw tooLargeError(`Request entity too large: limit is ${bodyBytesMax}`);
+    chunks.push(chunk);
+  }
+  return chunks.length === 1 ? Buffer.from(chunks[0]!) : Buffer.concat(chunks);
+}
+
+export interface ParsedBody {
+  readonly value: Json;
+  /** Paths of fields that stand twice. */
+  readonly duplicates: readonly string[];
+}
+
+/** @throws StatusError BadRequest, UnsupportedMediaType */
+export function parseBody(body: Buffer, contentType: string | undefined): ParsedBody {
+  const text = body.toString('utf8');
+  if (bodyFormat(contentType) === 'yaml') return parseYaml(text);
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    throw badRequestError(
+      `the object provided is unrecognized (must be of type Object): couldn't get version/kind; json parse error: ${error.message} (${excerpt(body)})`,
+    );
+  }
+}
+
+/** The body as an object of the resource's kind, in the served version. @throws StatusError */
+export async function readObject(scope: RestScope): Promise<KubeObject> {
+  const { request, served, info, warnings } = scope;
+  const body = await readBody(request);
+  const { kind } = served.resource;
+  if (body.length === 0) throw badRequestError(`unable to decode an empty body as ${kind}`);
+  const parsed = parseBody(body, header(request.headers, 'content-type'));
+  return decodeObject(served, parsed, fieldValidationOf(info.query), (message) => warnings.push(message), body);
+}
+
+/** @throws StatusError BadRequest */
+export function decodeObject(
+  served: ServedResource,
+  parsed: ParsedBody,
+  mode: FieldValidation,
+  warn: (message: string) => void,
+  body?: Buffer,
+): KubeObject {
+  const { group, version, kind } = served.resource;
+  const { value } = parsed;
+  if (value === null || typeof value !== 'object' || Array.isArray(value))
+    throw badRequestError(
+      `couldn't get version/kind; json parse error: json: cannot unmarshal ${jsonType(value)} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`,
+    );
+  const object = value as Readonly<Record<string, unknown>>;
+  const expected = group === '' ? version : `${group}/${version}`;
+  const actual = object['apiVersion'];
+  // What is left out is what the path says.
+  if (actual !== undefined && actual !== '' && actual !== expected)
+    throw badRequestError(
+      `the API version in the data (${String(actual)}) does not match the expected API version (${expected})`,
+    );
+  if (object['kind'] !== undefined && object['kind'] !== '' && object['kind'] !== kind)
+    throw badRequestError(
+      `${String(object['kind'])} in version ${JSON.stringify(version)} cannot be handled as a ${kind}: converting (${String(object['kind'])}) to (${kind}): unknown conversion`,
+    );
+  if (object['kind'] === '' && body !== undefined)
+    throw badRequestError(`Object 'Kind' is missing in '${excerpt(body)}'`);
+  if (parsed.duplicates.length > 0 && mode !== 'Ignore') {
+    const messages = parsed.duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`);
+    if (mode === 'Strict') throw badRequestError(`strict decoding error: ${messages.join(', ')}`);
+    for (const message of messages) warn(message);
+  }
+  const decoded = served.decode({ ...object, apiVersion: expected, kind }, mode, warn);
+  const { metadata } = decoded;
+  return metadata === undefined || metadata === null ? { ...decoded, metadata: {} } : decoded;
+}
+
+/** @throws StatusError */
+export function fieldValidationOf(query: URLSearchParams): FieldValidation {
+  const value = query.get('fieldValidation') ?? '';
+  if (value === '') return 'Warn';
+  if (value === 'Strict' || value === 'Warn' || value === 'Ignore') return value;
+  throw badRequestError(
+    `fieldValidation parameter unsupported: ${value}, supported values: "Ignore", "Warn", "Strict"`,
+  );
+}
+
+function excerpt(body: Buffer): string {
+  const text = body.toString('utf8');
+  return text.length > 1024 ? `${text.slice(0, 1024)}...` : text;
+}
+
+function jsonType(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
+}

@@ -1,0 +1,190 @@
+/**
+ * `GET` with `watch=true`: a line of JSON for each change. Starts at the present (the state as ADDED events first), or at a
+ * resourceVersion, from the cache's recent history, or from etcd itself as far back as etcd remembers. Source: upstream's watch semantics
+ * and KEP-3157 (sendInitialEvents).
+ */
+import { Event_EventType } from '#api-etcd/gen/kv.ts';
+import { expiredError, type StatusError } from '#kube-machinery/status.ts';
+import { utf8Decode } from '#std/bytes.ts';
+import { below } from '#std/prng.ts';
+import type { HttpResponse } from '#transport/http.ts';
+import type { KubeObject } from '../object.ts';
+import { encodeWatchEvent, type WatchEventType } from '../serialize/representation.ts';
+import type { KindChange } from '../storage/kind-cache.ts';
+import { decodeStored, prefixOf, type StoredObject, withRevision } from '../storage/stored-object.ts';
+import { listOptionsOf } from './options.ts';
+import { encodeContextOf, type RestScope, servedForm } from './scope.ts';
+import { selects } from './selection.ts';
+import { WatchQueue } from './watch-queue.ts';
+
+/** Watches without a timeout end after this long or up to twice that; upstream's --min-request-timeout. */
+const minTimeoutSeconds = 1800;
+const bookmarkIntervalMs = 60_000;
+
+type Test = (object: KubeObject) => boolean;
+
+export async function watch(scope: RestScope): Promise<HttpResponse> {
+  const { deps, info, served, request } = scope;
+  const { clock, cache, store } = deps;
+  const context = encodeContextOf(scope);
+  const options = listOptionsOf(info.query, served);
+  const fields =
+    info.name === ''
+      ? options.fields
+      : [...options.fields, { field: 'metadata.name', operator: '=' as const, value: info.name }];
+  const wanted = selects({ labels: options.labels, fields }, served);
+  const prefix = prefixOf(served.resource, served.resource.namespaced ? info.namespace : '');
+
+  const from = options.resourceVersion ?? 0;
+  const withState = options.sendInitialEvents ?? from === 0;
+  if (withState)
+    await cache.waitFor(
+      from === 0 && options.resourceVersion === undefined ? await store.currentRevision(request.signal) : from,
+      request.signal,
+    );
+  // Nothing waits from here until the watch follows the cache: no change falls between.
+  const kind = cache.kind(served.resource.storagePath);
+  const queue = new WatchQueue(clock);
+  const start = withState ? cache.revision : from;
+  let initial: readonly StoredObject[] = [];
+  if (withState) initial = kind.range(prefix);
+  else if (start >= kind.historyStart) queue.push(kind.since(start));
+  if (withState || start >= kind.historyStart) {
+    const following = kind.follow({
+      change: (change) => {
+        // A start in the future is kept, too.
+        if (change.revision > start) queue.push([change]);
+      },
+      lost: () => queue.end(),
+    });
+    queue.onEnd(() => following[Symbol.dispose]());
+  } else {
+    replay(scope, prefix, start, queue);
+  }
+  const timeoutMs = (options.timeoutSeconds ?? minTimeoutSeconds + below(deps.prng, minTimeoutSeconds)) * 1000;
+  const timer = clock.after(timeoutMs, () => queue.end());
+  queue.onEnd(() => timer[Symbol.dispose]());
+  if (request.signal.aborted) queue.end();
+  else request.signal.addEventListener('abort', () => queue.end(), { once: true });
+
+  const headers: [string, string][] = [
+    ['content-type', 'application/json'],
+    ['cache-control', 'no-cache, private'],
+  ];
+  return { status: 200, headers, body: lines() };
+
+  async function* lines(): AsyncGenerator<Uint8Array> {
+    let first = true;
+    const line = (type: WatchEventType, object: KubeObject): Buffer => {
+      const bytes = encodeWatchEvent(type, object, context, first);
+      if (type !== 'BOOKMARK') first = false;
+      return bytes;
+    };
+    const bookmark = (revision: number, initialEnd: boolean): Buffer =>
+      line('BOOKMARK', bookmarkOf(scope, revision, initialEnd));
+    try {
+      let batch: Buffer[] = [];
+      let batchBytes = 0;
+      for (const { object } of initial) {
+        if (!wanted(object)) continue;
+        const bytes = line('ADDED', servedForm(scope, object));
+        batch.push(bytes);
+        batchBytes += bytes.length;
+        if (batchBytes > 64 << 10) {
+          yield Buffer.concat(batch);
+          batch = [];
+          batchBytes = 0;
+        }
+      }
+      initial = [];
+      if (options.sendInitialEvents && options.bookmarks) batch.push(bookmark(start, true));
+      if (batch.length > 0) yield Buffer.concat(batch);
+      let bookmarked = start;
+      for (;;) {
+        const changes = await queue.take(options.bookmarks ? bookmarkIntervalMs : undefined);
+        if (changes === 'ended') break;
+        if (changes === 'idle') {
+          if (cache.revision > bookmarked) {
+            bookmarked = cache.revision;
+            yield bookmark(bookmarked, false);
+          }
+          continue;
+        }
+        const out: Buffer[] = [];
+        for (const change of changes) {
+          bookmarked = change.revision;
+          const event = eventOf(change, prefix, wanted);
+          if (event !== undefined) out.push(line(event.type, servedForm(scope, event.object)));
+        }
+        if (out.length > 0) yield out.length === 1 ? out[0]! : Buffer.concat(out);
+      }
+      if (queue.error !== undefined) yield errorLine(queue.error);
+    } finally {
+      queue.end();
+    }
+  }
+}
+
+/** What a change is to a watcher who sees only some objects. */
+function eventOf(
+  { before, after, revision }: KindChange,
+  prefix: string,
+  wanted: Test,
+): { readonly type: WatchEventType; readonly object: KubeObject } | undefined {
+  if (!(after ?? before)!.key.startsWith(prefix)) return undefined;
+  const was = before !== undefined && wanted(before.object);
+  const is = after !== undefined && wanted(after.object);
+  if (is) return { type: was ? 'MODIFIED' : 'ADDED', object: after.object };
+  // An object that went out of sight is shown as it was when last seen, at the revision of the change.
+  if (was) return { type: 'DELETED', object: withRevision(before.object, revision) };
+  return undefined;
+}
+
+function bookmarkOf(scope: RestScope, revision: number, initialEnd: boolean): KubeObject {
+  const { group, version, kind } = scope.served.resource;
+  return {
+    kind,
+    apiVersion: group === '' ? version : `${group}/${version}`,
+    metadata: {
+      resourceVersion: String(revision),
+      creationTimestamp: null,
+      ...(initialEnd && { annotations: { 'k8s.io/initial-events-end': 'true' } }),
+    },
+  };
+}
+
+function errorLine(error: StatusError): Buffer {
+  return Buffer.from(`{"type":"ERROR","object":${JSON.stringify(error.status)}}\n`);
+}
+
+/** Follows etcd itself from a revision that the cache no longer remembers. */
+function replay({ deps, request }: RestScope, prefix: string, from: number, queue: WatchQueue): void {
+  const abort = new AbortController();
+  queue.onEnd(() => abort.abort());
+  const { watchStore } = deps;
+  void (async () => {
+    try {
+      for await (const item of watchStore(prefix, from + 1, AbortSignal.any([abort.signal, request.signal]))) {
+        if (item.kind === 'compacted') {
+          queue.fail(expiredError(`too old resource version: ${from} (${item.compactRevision})`));
+          return;
+        }
+        if (item.kind !== 'events') continue;
+        queue.push(
+          item.events.map((event) => {
+            const key = utf8Decode(event.kv!.key);
+            const revision = event.kv!.modRevision;
+            const before = event.prevKv && decodeStored(key, event.prevKv.value, event.prevKv.modRevision);
+            const after =
+              event.type === Event_EventType.DELETE ? undefined : decodeStored(key, event.kv!.value, revision);
+            return { revision, before, after };
+          }),
+        );
+      }
+      queue.end();
+    } catch (error) {
+      deps.warn('a watch from the past failed', error);
+      queue.end();
+    }
+  })();
+}

@@ -1,0 +1,249 @@
+/** The server from outside, on an etcd in memory: the verbs, watches, and what every refusal says. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { startEtcd } from '#etcd/start.ts';
+import { systemClock } from '#host/clock.ts';
+import { createServiceAccountKey } from '#pki/service-account-key.ts';
+import { createTokenSigner } from '#pki/token-signer.ts';
+import { seededPrng } from '#std/prng.ts';
+import { Scope } from '#std/scope.ts';
+import type { HttpResponse } from '#transport/http.ts';
+import type { KubeObject } from './object.ts';
+import { startApiserver } from './start.ts';
+
+const admin = { user: 'admin', groups: ['system:masters'] };
+
+interface Options {
+  readonly body?: unknown;
+  readonly type?: string;
+  readonly accept?: string;
+  readonly user?: { readonly user: string; readonly groups: readonly string[] };
+  readonly signal?: AbortSignal;
+}
+
+async function start(scope: Scope) {
+  const clock = systemClock;
+  const etcd = scope.use(await startEtcd({ config: {}, deps: { clock, prng: seededPrng(1), log: () => {} } }));
+  const { privateKey } = await createServiceAccountKey();
+  const server = scope.use(
+    await startApiserver({
+      config: {
+        externalAddress: '127.0.0.1:6443',
+        serviceAccountIssuer: 'https://kubernetes.default.svc.cluster.local',
+        serviceClusterIpRange: '10.96.0.0/16',
+        version: 'v1.36.3+wherry.test',
+      },
+      deps: {
+        etcd: scope.use(etcd.connect()),
+        clock,
+        prng: seededPrng(2),
+        signer: await createTokenSigner({ privateKey }, { clock }),
+        dialKubelet: () => undefined,
+        log: () => {},
+      },
+    }),
+  );
+  const send = (method: string, target: string, options: Options = {}): Promise<HttpResponse> =>
+    server.handler({
+      method,
+      target,
+      headers: [
+        ...(options.type ? [['content-type', options.type] as const] : []),
+        ...(options.accept ? [['accept', options.accept] as const] : []),
+      ],
+      authority: 'test',
+      protocol: 'HTTP/2.0',
+      body: (async function* () {
+        if (options.body !== undefined)
+          yield Buffer.from(typeof options.body === 'string' ? options.body : JSON.stringify(options.body));
+      })(),
+      peer: { address: 'in-memory', component: options.user ?? admin },
+      signal: options.signal ?? new AbortController().signal,
+    });
+  const call = async (method: string, target: string, options?: Options) => {
+    const response = await send(method, target, options);
+    assert.ok(response.body instanceof Uint8Array);
+    const text = Buffer.from(response.body).toString('utf8');
+    return { code: response.status, object: JSON.parse(text) as KubeObject & Record<string, unknown>, text };
+  };
+  return { server, send, call };
+}
+
+const configMap = (name: string, data: Record<string, string> = {}) => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name },
+  data,
+});
+const maps = '/api/v1/namespaces/default/configmaps';
+
+test('create, get, list, update, patch, delete', async () => {
+  await using scope = new Scope();
+  const { call } = await start(scope);
+  const created = await call('POST', maps, { body: configMap('a', { x: '1' }) });
+  assert.equal(created.code, 201, created.text);
+  assert.match(created.object.metadata.uid!, /^[0-9a-f-]{36}$/);
+  const { resourceVersion } = created.object.metadata;
+  assert.deepEqual((await call('GET', `${maps}/a`)).object, created.object);
+  const again = await call('POST', maps, { body: configMap('a') });
+  assert.equal(again.code, 409);
+  assert.equal(again.object['message'], 'configmaps "a" already exists');
+  const listed = await call('GET', `${maps}?limit=500`);
+  assert.equal((listed.object['items'] as unknown[]).length, 1);
+  assert.equal(listed.object.kind, 'ConfigMapList');
+  const patched = await call('PATCH', `${maps}/a`, {
+    type: 'application/merge-patch+json',
+    body: { data: { y: '2' } },
+  });
+  assert.deepEqual(patched.object['data'], { x: '1', y: '2' });
+  const stale = await call('PUT', `${maps}/a`, {
+    body: { ...configMap('a'), metadata: { name: 'a', resourceVersion } },
+  });
+  assert.equal(stale.code, 409);
+  assert.equal(
+    stale.object['message'],
+    'Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes to the latest version and try again',
+  );
+  const same = await call('PATCH', `${maps}/a`, { type: 'application/merge-patch+json', body: { data: { y: '2' } } });
+  assert.equal(same.object.metadata.resourceVersion, patched.object.metadata.resourceVersion, 'no change, no write');
+  const deleted = await call('DELETE', `${maps}/a`);
+  assert.equal(deleted.object['status'], 'Success');
+  const missing = await call('GET', `${maps}/a`);
+  assert.deepEqual(missing.object, {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message: 'configmaps "a" not found',
+    reason: 'NotFound',
+    details: { name: 'a', kind: 'configmaps' },
+    code: 404,
+  });
+});
+
+test('a watch sees what happens after its list, and selectors turn changes into arrivals and departures', async () => {
+  await using scope = new Scope();
+  const { call, send } = await start(scope);
+  const listed = await call('GET', maps);
+  const abort = new AbortController();
+  const response = await send(
+    'GET',
+    `${maps}?watch=1&labelSelector=on%3Dyes&resourceVersion=${listed.object.metadata.resourceVersion}`,
+    {
+      signal: abort.signal,
+    },
+  );
+  assert.ok(!(response.body instanceof Uint8Array));
+  await call('POST', maps, { body: configMap('a') });
+  for (const on of ['yes', 'yes', 'no'])
+    await call('PATCH', `${maps}/a`, {
+      type: 'application/merge-patch+json',
+      body: { metadata: { labels: { on } }, data: { at: `${Math.random()}` } },
+    });
+  const types: string[] = [];
+  let rest = '';
+  for await (const chunk of response.body) {
+    rest += Buffer.from(chunk).toString('utf8');
+    const lines = rest.split('\n');
+    rest = lines.pop()!;
+    for (const line of lines) types.push((JSON.parse(line) as { type: string }).type);
+    if (types.length === 3) break;
+  }
+  abort.abort();
+  assert.deepEqual(types, ['ADDED', 'MODIFIED', 'DELETED']);
+});
+
+test('a Deployment gets its defaults; an invalid one is told all that is wrong', async () => {
+  await using scope = new Scope();
+  const { call } = await start(scope);
+  const deployment = (labels: object, image: string | undefined) => ({
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'd' },
+    spec: {
+      selector: { matchLabels: { a: 'b' } },
+      template: { metadata: { labels }, spec: { containers: [{ name: 'c', image }] } },
+    },
+  });
+  const path = '/apis/apps/v1/namespaces/default/deployments';
+  const bad = await call('POST', path, { body: deployment({ a: 'c' }, undefined) });
+  assert.equal(bad.code, 422);
+  assert.equal(
+    bad.object['message'],
+    'Deployment.apps "d" is invalid: [spec.template.metadata.labels: Invalid value: {"a":"c"}: `selector` does not match template `labels`, spec.template.spec.containers[0].image: Required value]',
+  );
+  const good = await call('POST', path, { body: deployment({ a: 'b' }, 'x:1') });
+  assert.equal(good.code, 201, good.text);
+  const spec = good.object['spec'] as Record<string, unknown>;
+  assert.equal(spec['replicas'], 1);
+  assert.deepEqual(spec['strategy'], {
+    type: 'RollingUpdate',
+    rollingUpdate: { maxUnavailable: '25%', maxSurge: '25%' },
+  });
+  assert.equal(good.object.metadata.generation, 1);
+  const scaled = await call('PATCH', `${path}/d/scale`, {
+    type: 'application/merge-patch+json',
+    body: { spec: { replicas: 3 } },
+  });
+  assert.deepEqual(scaled.object['spec'], { replicas: 3 });
+  const status = await call('PATCH', `${path}/d/status`, {
+    type: 'application/merge-patch+json',
+    body: { spec: { replicas: 9 }, status: { replicas: 2 } },
+  });
+  assert.equal((status.object['spec'] as { replicas: number }).replicas, 3);
+  assert.equal(status.object.metadata.generation, 2);
+});
+
+test('pages of a list are of one moment', async () => {
+  await using scope = new Scope();
+  const { call } = await start(scope);
+  for (const name of ['a', 'b', 'c', 'd', 'e']) await call('POST', maps, { body: configMap(name) });
+  const first = await call('GET', `${maps}?limit=2`);
+  await call('DELETE', `${maps}/c`);
+  const names: string[] = [];
+  let page = first;
+  for (;;) {
+    names.push(...(page.object['items'] as KubeObject[]).map(({ metadata }) => metadata.name!));
+    const token = (page.object.metadata as { continue?: string }).continue;
+    if (!token) break;
+    page = await call('GET', `${maps}?limit=2&continue=${token}`);
+  }
+  assert.deepEqual(names, ['a', 'b', 'c', 'd', 'e']);
+});
+
+test('who may not is told so', async () => {
+  await using scope = new Scope();
+  const { call } = await start(scope);
+  const refused = await call('GET', '/api/v1/namespaces/default/pods', {
+    user: { user: 'jo', groups: ['system:authenticated'] },
+  });
+  assert.equal(refused.code, 403);
+  assert.equal(
+    refused.object['message'],
+    'pods is forbidden: User "jo" cannot list resource "pods" in API group "" in the namespace "default"',
+  );
+});
+
+test('a table for kubectl', async () => {
+  await using scope = new Scope();
+  const { call } = await start(scope);
+  await call('POST', maps, { body: configMap('a', { x: '1' }) });
+  const table = await call('GET', maps, { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json' });
+  assert.equal(table.object.kind, 'Table');
+  const [row] = table.object['rows'] as { cells: unknown[] }[];
+  assert.deepEqual(row!.cells.slice(0, 2), ['a', 1]);
+});
+
+test('a resource can be taken away and come back while the server runs', async () => {
+  await using scope = new Scope();
+  const { call, server } = await start(scope);
+  const served = server.registry.find('', 'v1', 'configmaps')!;
+  server.registry.remove('', 'v1', 'configmaps');
+  assert.equal((await call('GET', maps)).code, 404);
+  const names = async () =>
+    ((await call('GET', '/api/v1')).object['resources'] as { name: string }[]).map(({ name }) => name);
+  assert.ok(!(await names()).includes('configmaps'));
+  server.registry.add(served);
+  assert.equal((await call('GET', maps)).code, 200);
+  assert.ok((await names()).includes('configmaps'));
+});

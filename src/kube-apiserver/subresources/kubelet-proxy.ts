@@ -1,0 +1,185 @@
+/**
+ * `.../pods/NAME/log`, `exec`, `attach` and `portforward`: passed on to the kubelet of the pod's node. Streams are not looked into: after the
+ * kubelet's 101 the two connections are joined byte for byte, whichever protocol (WebSocket, SPDY) the client speaks.
+ */
+import { badRequestError, failure, notFoundError, serviceUnavailableError } from '#kube-machinery/status.ts';
+import type { HttpHandler, HttpResponse } from '#transport/http.ts';
+import type { KubeObject } from '../object.ts';
+import type { SubresourceVerbs } from '../rest/dispatch.ts';
+import { readStored } from '../rest/get.ts';
+import type { RestScope } from '../rest/scope.ts';
+
+/** Reaches the kubelet of a node, as the apiserver. Undefined: no such node, or it has no address. */
+export type KubeletDialer = (nodeName: string) => HttpHandler | undefined;
+
+interface Pod extends KubeObject {
+  readonly spec?: {
+    readonly nodeName?: string;
+    readonly containers?: readonly { readonly name: string }[];
+    readonly initContainers?: readonly { readonly name: string }[];
+    readonly ephemeralContainers?: readonly { readonly name: string }[];
+  };
+  readonly status?: { readonly phase?: string };
+}
+
+export interface KubeletVerbs {
+  readonly log: SubresourceVerbs;
+  readonly exec: SubresourceVerbs;
+  readonly attach: SubresourceVerbs;
+  readonly portforward: SubresourceVerbs;
+}
+
+export function kubeletVerbs(dial: KubeletDialer): KubeletVerbs {
+  const stream = (path: 'exec' | 'attach'): SubresourceVerbs => {
+    const run = async (scope: RestScope) => {
+      const pod = (await readStored(withoutVersion(scope))) as Pod;
+      const { phase } = pod.status ?? {};
+      if (phase === 'Succeeded' || phase === 'Failed')
+        throw badRequestError(`cannot ${path} in a container in a completed pod; current phase is ${phase}`);
+      const container = containerOf(pod, scope.info.query.get('container') ?? '');
+      const query = new URLSearchParams();
+      for (const [from, to] of [
+        ['stdin', 'input'],
+        ['stdout', 'output'],
+        ['stderr', 'error'],
+        ['tty', 'tty'],
+      ] as const)
+        if (isSet(scope.info.query.get(from))) query.set(to, '1');
+      for (const command of scope.info.query.getAll('command')) query.append('command', command);
+      const { namespace, name } = pod.metadata;
+      return pass(scope, dial, pod, `/${path}/${namespace}/${name}/${container}?${query}`, true);
+    };
+    return { get: run, create: run };
+  };
+  const forward = async (scope: RestScope) => {
+    const pod = (await readStored(withoutVersion(scope))) as Pod;
+    const { namespace, name } = pod.metadata;
+    const query = new URLSearchParams();
+    for (const port of scope.info.query.getAll('ports')) query.append('port', port);
+    return pass(scope, dial, pod, `/portForward/${namespace}/${name}?${query}`, true);
+  };
+  return {
+    log: {
+      async get(scope) {
+        const pod = (await readStored(withoutVersion(scope))) as Pod;
+        const container = containerOf(pod, scope.info.query.get('container') ?? '');
+        const query = new URLSearchParams();
+        for (const name of logOptions) if (scope.info.query.has(name)) query.set(name, scope.info.query.get(name)!);
+        const { namespace, name } = pod.metadata;
+        // Nobody runs it yet: there is no log.
+        if (!pod.spec?.nodeName)
+          return { status: 200, headers: [['content-type', 'text/plain']], body: new Uint8Array(0) };
+        return pass(scope, dial, pod, `/containerLogs/${namespace}/${name}/${container}?${query}`, false);
+      },
+    },
+    exec: stream('exec'),
+    attach: stream('attach'),
+    portforward: { get: forward, create: forward },
+  };
+}
+
+const logOptions = [
+  'follow',
+  'previous',
+  'sinceSeconds',
+  'sinceTime',
+  'timestamps',
+  'tailLines',
+  'limitBytes',
+  'stream',
+];
+
+/** The query's resourceVersion, if any, is not about the pod. */
+function withoutVersion(scope: RestScope): RestScope {
+  return { ...scope, info: { ...scope.info, query: new URLSearchParams() } };
+}
+
+function isSet(value: string | null): boolean {
+  return value === 'true' || value === '1';
+}
+
+/** @throws StatusError BadRequest with upstream's texts */
+export function containerOf(pod: Pod, asked: string): string {
+  const { containers = [], initContainers = [], ephemeralContainers = [] } = pod.spec ?? {};
+  const { name } = pod.metadata;
+  const inits = initContainers.map((container) => container.name);
+  if (asked !== '') {
+    const all = [...containers, ...initContainers, ...ephemeralContainers];
+    if (all.some((container) => container.name === asked)) return asked;
+    throw badRequestError(`container ${asked} is not valid for pod ${name}`);
+  }
+  if (containers.length === 1) return containers[0]!.name;
+  const names = containers.map((container) => container.name).join(' ');
+  throw badRequestError(
+    inits.length > 0
+      ? `a container name must be specified for pod ${name}, choose one of: [${names}] or one of the init containers: [${inits.join(' ')}]`
+      : `a container name must be specified for pod ${name}, choose one of: [${names}]`,
+  );
+}
+
+async function pass(
+  scope: RestScope,
+  dial: KubeletDialer,
+  pod: Pod,
+  target: string,
+  upgrade: boolean,
+): Promise<HttpResponse> {
+  const { request } = scope;
+  const { nodeName } = pod.spec ?? {};
+  if (!nodeName) throw badRequestError(`pod ${pod.metadata.name} does not have a host assigned`);
+  const kubelet = dial(nodeName);
+  if (kubelet === undefined) throw notFoundError({ group: '', resource: 'nodes' }, nodeName);
+  let response: HttpResponse;
+  try {
+    response = await kubelet({
+      ...request,
+      target,
+      headers: upgrade ? request.headers.filter(([name]) => streamHeader(name)) : [],
+      authority: nodeName,
+    });
+  } catch (error) {
+    if (request.signal.aborted) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    throw serviceUnavailableError(`error dialing backend: ${message}`);
+  }
+  if (response.status === 101 && response.upgrade === undefined)
+    throw failure(500, 'InternalError', 'the kubelet switched protocols without a connection');
+  if (response.status >= 400 && !upgrade) {
+    const text = await textOf(response);
+    throw failure(response.status, reasonOf(response.status), text.trim() || `the kubelet answered ${response.status}`);
+  }
+  return response;
+}
+
+/** What belongs to the streaming protocol; credentials do not go to the node. */
+function streamHeader(name: string): boolean {
+  return (
+    name === 'connection' ||
+    name === 'upgrade' ||
+    name === 'x-stream-protocol-version' ||
+    name.startsWith('sec-websocket-') ||
+    name === 'content-length'
+  );
+}
+
+function reasonOf(status: number): string {
+  return status === 404
+    ? 'NotFound'
+    : status === 400
+      ? 'BadRequest'
+      : status === 401
+        ? 'Unauthorized'
+        : 'InternalError';
+}
+
+const errorTextMax = 16 << 10;
+
+async function textOf({ body }: HttpResponse): Promise<string> {
+  if (body instanceof Uint8Array) return Buffer.from(body).toString('utf8');
+  let text = '';
+  for await (const chunk of body) {
+    text += Buffer.from(chunk).toString('utf8');
+    if (text.length > errorTextMax) break;
+  }
+  return text;
+}

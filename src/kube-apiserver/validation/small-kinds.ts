@@ -1,0 +1,71 @@
+/** Nodes, leases and priority classes: short rules. */
+import { type FieldError, forbidden, invalid, required } from '#kube-machinery/field-error.ts';
+import type { KubeObject } from '../object.ts';
+import { validateLabels } from './metadata.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const effects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
+
+export function validateNode(node: KubeObject): FieldError[] {
+  const errors: FieldError[] = [];
+  const taints = ((node['spec'] as Fields | undefined)?.['taints'] ?? []) as {
+    key?: string;
+    value?: string;
+    effect?: string;
+  }[];
+  const seen = new Set<string>();
+  for (const [index, { key = '', value = '', effect = '' }] of taints.entries()) {
+    const at = `spec.taints[${index}]`;
+    errors.push(...validateLabels({ [key]: value }, `${at}.key`));
+    if (!effects.includes(effect))
+      errors.push({
+        type: 'FieldValueNotSupported',
+        field: `${at}.effect`,
+        badValue: effect,
+        detail: `supported values: ${effects.map((name) => JSON.stringify(name)).join(', ')}`,
+      });
+    if (seen.has(`${key}:${effect}`))
+      errors.push({
+        type: 'FieldValueDuplicate',
+        field: at,
+        badValue: { key, value, effect },
+        detail: 'taints must be unique by key and effect pair',
+      });
+    seen.add(`${key}:${effect}`);
+  }
+  return errors;
+}
+
+export function validateLease(lease: KubeObject): FieldError[] {
+  const errors: FieldError[] = [];
+  const spec = (lease['spec'] ?? {}) as { leaseDurationSeconds?: number; leaseTransitions?: number };
+  if (spec.leaseDurationSeconds !== undefined && spec.leaseDurationSeconds <= 0)
+    errors.push(invalid('spec.leaseDurationSeconds', spec.leaseDurationSeconds, 'must be greater than 0'));
+  if (spec.leaseTransitions !== undefined && spec.leaseTransitions < 0)
+    errors.push(invalid('spec.leaseTransitions', spec.leaseTransitions, 'must be greater than or equal to 0'));
+  return errors;
+}
+
+/** What users may give; above it is the system's. */
+const userPriorityMax = 1_000_000_000;
+const systemClasses = ['system-node-critical', 'system-cluster-critical'];
+
+export function validatePriorityClass(object: KubeObject): FieldError[] {
+  const errors: FieldError[] = [];
+  const { name = '' } = object.metadata;
+  const value = (object['value'] ?? 0) as number;
+  if (name.startsWith('system-')) {
+    if (!systemClasses.includes(name))
+      errors.push(
+        forbidden(
+          'metadata.name',
+          "priority class names with 'system-' prefix are reserved for system use only. error: " +
+            `${name} is not a known system priority class`,
+        ),
+      );
+  } else if (value > userPriorityMax)
+    errors.push(forbidden('value', `maximum allowed value of a user defined priority is ${userPriorityMax}`));
+  if (name === '') errors.push(required('metadata.name'));
+  return errors;
+}

@@ -1,0 +1,100 @@
+/** Is this object allowed? One function per kind, after the metadata that all kinds share. Messages are upstream's to the letter. */
+import type { Resource } from '#api-kube/resource.ts';
+import { type FieldError, forbidden, invalid } from '#kube-machinery/field-error.ts';
+import { equal } from '#kube-machinery/json-patch.ts';
+import type { KubeObject } from '../object.ts';
+import { validateConfigMap, validateSecret } from './data.ts';
+import { validateMetadata, validateMetadataUpdate } from './metadata.ts';
+import { validatePod, validatePodUpdate } from './pod.ts';
+import { validateBinding, validateRole } from './rbac.ts';
+import { validateService, validateServiceUpdate } from './service.ts';
+import { validateLease, validateNode, validatePriorityClass } from './small-kinds.ts';
+import { validateWorkload, validateWorkloadUpdate } from './workload.ts';
+
+type Validate = (object: KubeObject) => FieldError[];
+type ValidateUpdate = (object: KubeObject, old: KubeObject) => FieldError[];
+
+const creators: Readonly<Record<string, Validate>> = {
+  Pod: validatePod,
+  Service: validateService,
+  ConfigMap: validateConfigMap,
+  Secret: validateSecret,
+  Node: validateNode,
+  ReplicationController: validateWorkload,
+  'Deployment.apps': validateWorkload,
+  'ReplicaSet.apps': validateWorkload,
+  'DaemonSet.apps': validateWorkload,
+  'StatefulSet.apps': validateWorkload,
+  'Role.rbac.authorization.k8s.io': validateRole,
+  'ClusterRole.rbac.authorization.k8s.io': validateRole,
+  'RoleBinding.rbac.authorization.k8s.io': validateBinding,
+  'ClusterRoleBinding.rbac.authorization.k8s.io': validateBinding,
+  'Lease.coordination.k8s.io': validateLease,
+  'PriorityClass.scheduling.k8s.io': validatePriorityClass,
+};
+
+const updaters: Readonly<Record<string, ValidateUpdate>> = {
+  Pod: validatePodUpdate,
+  Service: validateServiceUpdate,
+  ConfigMap: dataUpdate,
+  Secret: secretUpdate,
+  'Deployment.apps': validateWorkloadUpdate,
+  'ReplicaSet.apps': validateWorkloadUpdate,
+  'DaemonSet.apps': validateWorkloadUpdate,
+  'StatefulSet.apps': validateWorkloadUpdate,
+  'RoleBinding.rbac.authorization.k8s.io': roleRefUpdate,
+  'ClusterRoleBinding.rbac.authorization.k8s.io': roleRefUpdate,
+  'PriorityClass.scheduling.k8s.io': priorityUpdate,
+};
+
+const nameOf = ({ group, kind }: Resource) => (group === '' ? kind : `${kind}.${group}`);
+
+export function validateCreate(resource: Resource, object: KubeObject): FieldError[] {
+  return [...validateMetadata(resource, object), ...(creators[nameOf(resource)]?.(object) ?? [])];
+}
+
+export function validateUpdate(resource: Resource, object: KubeObject, old: KubeObject): FieldError[] {
+  const update = updaters[nameOf(resource)];
+  const own = update ? update(object, old) : (creators[nameOf(resource)]?.(object) ?? []);
+  return [...validateMetadataUpdate(object, old), ...own];
+}
+
+export function validateStatusUpdate(_resource: Resource, object: KubeObject, old: KubeObject): FieldError[] {
+  return validateMetadataUpdate(object, old);
+}
+
+const immutableWhenSet = 'field is immutable when `immutable` is set';
+
+function dataUpdate(object: KubeObject, old: KubeObject): FieldError[] {
+  const errors = validateConfigMap(object);
+  if (old['immutable'] !== true) return errors;
+  const forbid = (field: string) => errors.push(forbidden(field, immutableWhenSet));
+  if (object['immutable'] !== true) forbid('immutable');
+  if (!equal(object['data'] ?? {}, old['data'] ?? {})) forbid('data');
+  if (!equal(object['binaryData'] ?? {}, old['binaryData'] ?? {})) forbid('binaryData');
+  return errors;
+}
+
+function secretUpdate(object: KubeObject, old: KubeObject): FieldError[] {
+  const errors = validateSecret(object);
+  if (object['type'] !== old['type']) errors.push(invalid('type', object['type'], 'field is immutable'));
+  if (old['immutable'] === true) {
+    if (object['immutable'] !== true) errors.push(forbidden('immutable', immutableWhenSet));
+    if (!equal(object['data'] ?? {}, old['data'] ?? {})) errors.push(forbidden('data', immutableWhenSet));
+  }
+  return errors;
+}
+
+function roleRefUpdate(object: KubeObject, old: KubeObject): FieldError[] {
+  const errors = validateBinding(object);
+  if (!equal(object['roleRef'], old['roleRef']))
+    errors.push(invalid('roleRef', object['roleRef'], 'cannot change roleRef'));
+  return errors;
+}
+
+function priorityUpdate(object: KubeObject, old: KubeObject): FieldError[] {
+  const errors = validatePriorityClass(object);
+  if ((object['value'] ?? 0) !== (old['value'] ?? 0))
+    errors.push(invalid('value', object['value'] ?? 0, 'field is immutable'));
+  return errors;
+}
