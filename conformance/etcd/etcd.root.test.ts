@@ -1,4 +1,4 @@
-/** The same scenarios over sockets: on the reference, which must answer as recorded, and on ours as a listener in this process. */
+/** The same scenarios over sockets: on the reference, which must answer as recorded, and on ours, as a process and in this one. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,16 +23,9 @@ const recorded = recordedAnswers();
 type Start = (scope: Scope) => Promise<string>;
 
 const servers: Readonly<Record<string, Start>> = {
-  async reference(scope) {
-    const folder = mkdtempSync(join(tmpdir(), 'etcd-conformance-'));
-    scope.defer(() => rmSync(folder, { recursive: true, force: true }));
-    const server = await startEtcdProcess({
-      command: [referenceBinary('etcd-server', 'etcd')],
-      dataDir: join(folder, 'data'),
-    });
-    scope.use(server);
-    return server.clientUrl;
-  },
+  reference: (scope) => startProcess(scope, [referenceBinary('etcd-server', 'etcd')]),
+
+  'ours, as a process': (scope) => startProcess(scope, [new URL('../../bin/wherry', import.meta.url).pathname, 'etcd']),
 
   async 'in memory, over a socket'(scope) {
     const etcd = await startEtcd({ config: {}, deps: { clock: systemClock, prng: systemPrng(), log: () => {} } });
@@ -46,6 +39,14 @@ const servers: Readonly<Record<string, Start>> = {
     return `http://127.0.0.1:${listener.port}`;
   },
 };
+
+async function startProcess(scope: Scope, command: readonly string[]): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'etcd-conformance-'));
+  scope.defer(() => rmSync(folder, { recursive: true, force: true }));
+  const server = await startEtcdProcess({ command, dataDir: join(folder, 'data') });
+  scope.use(server);
+  return server.clientUrl;
+}
 
 for (const [name, start] of Object.entries(servers))
   describe(name, { timeout: 60_000 }, async () => {

@@ -1,0 +1,187 @@
+/**
+ * `wherry etcd`: an etcd server of one member, under upstream's flags and `ETCD_` variables. What upstream has and this has not is
+ * refused by name, never taken and forgotten.
+ */
+import { readFileSync } from 'node:fs';
+import { startEtcd } from '#etcd/start.ts';
+import { serverVersion } from '#etcd/version.ts';
+import { systemClock } from '#host/clock.ts';
+import { hostDisk } from '#host/disk.ts';
+import { systemPrng } from '#host/random.ts';
+import { Scope } from '#std/scope.ts';
+import { listen, type TlsConfig } from '#transport/listen.ts';
+import { type Command, CommandError, ExitCode } from './command.ts';
+import { FlagError, parseGoDuration, parseGoFlags } from './go-flags.ts';
+
+const flags = [
+  'name',
+  'data-dir',
+  'listen-client-urls',
+  'advertise-client-urls',
+  'initial-advertise-peer-urls',
+  'initial-cluster',
+  'initial-cluster-token',
+  'initial-cluster-state',
+  'cert-file',
+  'key-file',
+  'trusted-ca-file',
+  'watch-progress-notify-interval',
+  'experimental-watch-progress-notify-interval',
+  'max-request-bytes',
+  'max-txn-ops',
+];
+/** They say how members reach each other, or how upstream's own machinery is tuned: nothing for them to act on here. */
+const withoutEffect = [
+  'listen-peer-urls',
+  'peer-cert-file',
+  'peer-key-file',
+  'peer-trusted-ca-file',
+  'heartbeat-interval',
+  'election-timeout',
+  'logger',
+  'log-level',
+  'log-outputs',
+  'snapshot-count',
+];
+const booleans = ['client-cert-auth', 'version'];
+const booleansWithoutEffect = ['peer-client-cert-auth', 'pre-vote', 'strict-reconfig-check'];
+
+export const etcd: Command = async (args, { env, stdout, stderr }) => {
+  const values = readFlags(args, env);
+  if (values.get('version') === 'true') {
+    stdout.write(`etcd Version: ${serverVersion}\n`);
+    return ExitCode.ok;
+  }
+  const log = (level: string, message: string, more: Readonly<Record<string, unknown>> = {}) =>
+    stderr.write(`${JSON.stringify({ level, ts: new Date().toISOString(), msg: message, ...more })}\n`);
+  const urls = (name: string, fallback: string) => (values.get(name) ?? fallback).split(',');
+  const name = values.get('name') ?? 'default';
+  const peerUrls = urls('initial-advertise-peer-urls', 'http://localhost:2380');
+  checkInitialCluster(values, name, peerUrls);
+  const interval =
+    values.get('watch-progress-notify-interval') ?? values.get('experimental-watch-progress-notify-interval');
+  const scope = new Scope();
+  try {
+    const member = await startEtcd({
+      config: {
+        name,
+        dataDir: values.get('data-dir') ?? `${name}.etcd`,
+        peerUrls,
+        clientUrls: urls('advertise-client-urls', 'http://localhost:2379'),
+        ...optional('clusterToken', values.get('initial-cluster-token')),
+        ...optional(
+          'progressNotifyIntervalMs',
+          interval === undefined ? undefined : parseGoDuration('watch-progress-notify-interval', interval),
+        ),
+        ...optional('requestBytesMax', numberFlag(values, 'max-request-bytes')),
+        ...optional('txnOpsMax', numberFlag(values, 'max-txn-ops')),
+      },
+      deps: {
+        clock: systemClock,
+        prng: systemPrng(),
+        disk: hostDisk,
+        log: (message) => log('warn', message),
+      },
+    });
+    scope.use(member);
+    const tls = tlsConfig(values);
+    for (const text of urls('listen-client-urls', 'http://localhost:2379')) {
+      const { secure, address } = parseListenUrl(text);
+      if (secure && tls === undefined)
+        throw new CommandError(ExitCode.usage, `${text} needs --cert-file and --key-file`);
+      scope.use(
+        await listen({
+          address,
+          handler: member.http,
+          dispatcher: member.dispatcher,
+          ...(secure && tls && { tls }),
+        }),
+      );
+    }
+    log('info', 'ready to serve client requests');
+    const signal = await new Promise<string>((resolve) => {
+      process.once('SIGTERM', () => resolve('terminated'));
+      process.once('SIGINT', () => resolve('interrupt'));
+    });
+    log('info', 'received signal; shutting down', { signal });
+    return ExitCode.ok;
+  } finally {
+    await scope[Symbol.asyncDispose]();
+  }
+};
+
+function readFlags(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): ReadonlyMap<string, string> {
+  const known = new Set([...flags, ...withoutEffect]);
+  const boolean = new Set([...booleans, ...booleansWithoutEffect]);
+  try {
+    // A flag wins over its variable.
+    const fromEnvironment = [...known, ...boolean].flatMap((name) => {
+      const value = env[`ETCD_${name.toUpperCase().replaceAll('-', '_')}`];
+      return value === undefined || value === '' ? [] : [`--${name}=${value}`];
+    });
+    const { values, rest } = parseGoFlags([...fromEnvironment, ...args], known, boolean);
+    if (rest.length > 0) throw new FlagError(`${JSON.stringify(rest[0])} is not a valid flag`);
+    return values;
+  } catch (error) {
+    if (!(error instanceof FlagError)) throw error;
+    throw new CommandError(ExitCode.usage, error.message, { cause: error });
+  }
+}
+
+function checkInitialCluster(values: ReadonlyMap<string, string>, name: string, peerUrls: readonly string[]): void {
+  const members = (values.get('initial-cluster') ?? `${name}=${peerUrls[0]}`).split(',');
+  if (members.some((member) => !member.startsWith(`${name}=`)))
+    throw new CommandError(ExitCode.usage, 'clusters of more than one member are not built yet: see --initial-cluster');
+  const state = values.get('initial-cluster-state') ?? 'new';
+  if (state !== 'new')
+    throw new CommandError(ExitCode.usage, 'joining a cluster is not built yet: --initial-cluster-state');
+}
+
+function numberFlag(values: ReadonlyMap<string, string>, name: string): number | undefined {
+  const text = values.get(name);
+  if (text === undefined) return undefined;
+  if (!/^\d+$/.test(text))
+    throw new CommandError(ExitCode.usage, `invalid value ${JSON.stringify(text)} for flag -${name}: parse error`);
+  return Number(text);
+}
+
+function tlsConfig(values: ReadonlyMap<string, string>): TlsConfig | undefined {
+  const certificate = values.get('cert-file');
+  const key = values.get('key-file');
+  if (certificate === undefined || key === undefined) return undefined;
+  const clientCa = values.get('trusted-ca-file');
+  const requireClientCertificate = values.get('client-cert-auth') === 'true';
+  return {
+    certificate: readText(certificate),
+    key: readText(key),
+    ...(clientCa !== undefined && { clientCa: readText(clientCa) }),
+    requireClientCertificate,
+  };
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new CommandError(ExitCode.environment, (error as Error).message, { cause: error });
+  }
+}
+
+function parseListenUrl(text: string): {
+  readonly secure: boolean;
+  readonly address: { readonly host: string; readonly port: number } | { readonly path: string };
+} {
+  const unix = /^(unixs?):\/\/(.+)$/.exec(text);
+  if (unix !== null) return { secure: unix[1] === 'unixs', address: { path: unix[2]! } };
+  const match = /^(https?):\/\/(\[[0-9a-fA-F:]+\]|[^:/]+):(\d{1,5})\/?$/.exec(text);
+  if (match === null) throw new CommandError(ExitCode.usage, `not a URL to listen on: ${JSON.stringify(text)}`);
+  const host = match[2]!.replace(/^\[|\]$/g, '');
+  return { secure: match[1] === 'https', address: { host, port: Number(match[3]) } };
+}
+
+function optional<K extends string, V>(name: K, value: V | undefined): { [name in K]?: V } {
+  return value === undefined ? {} : ({ [name]: value } as { [name in K]: V });
+}
