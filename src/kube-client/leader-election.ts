@@ -1,0 +1,153 @@
+/**
+ * Leader election by a Lease, as client-go does it: one candidate holds the lease and renews it; the others take it over once it was
+ * not renewed for its duration, by their own clock since they last saw it change. So skewed wall clocks do no harm.
+ */
+import { StatusError } from '#kube-machinery/status.ts';
+import { type Clock, sleep } from '#std/clock.ts';
+import { below, type Prng } from '#std/prng.ts';
+import type { KubeClient } from './client.ts';
+import { formatMicroTime } from './time.ts';
+import { type Lease, leases } from './types/coordination.ts';
+
+export interface LeaderElectionConfig {
+  readonly client: KubeClient;
+  readonly namespace: string;
+  readonly name: string;
+  /** Unique among the candidates. */
+  readonly identity: string;
+  readonly clock: Clock;
+  readonly prng: Prng;
+  readonly log: (message: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export const leaseDurationMs = 15_000;
+export const renewDeadlineMs = 10_000;
+export const retryPeriodMs = 2000;
+
+/**
+ * Waits for the lease, calls `lead` with a signal that aborts when the lease is lost, and starts over after `lead` settled. Ends when
+ * the signal aborts: the lease is then given back, so that the next one need not wait.
+ */
+export async function runLeaderElected(
+  config: LeaderElectionConfig,
+  lead: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const elector = new Elector(config);
+  const { clock, prng, signal, log, identity, name } = config;
+  while (!signal.aborted) {
+    if (!(await elector.tryAcquireOrRenew())) {
+      // Jitter keeps candidates from asking in step.
+      await sleep(clock, retryPeriodMs * (1 + (1.2 * below(prng, 1000)) / 1000), signal).catch(() => {});
+      continue;
+    }
+    log(`${identity} became leader of ${name}`);
+    const lost = new AbortController();
+    const stop = () => lost.abort(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+    const led = lead(lost.signal).finally(() => lost.abort(new Error('leading ended')));
+    const renewed = elector.renewUntil(lost);
+    try {
+      await Promise.all([led, renewed]);
+    } finally {
+      signal.removeEventListener('abort', stop);
+      await elector.release();
+    }
+    if (!signal.aborted) log(`${identity} is no longer leader of ${name}`);
+  }
+}
+
+class Elector {
+  readonly #config: LeaderElectionConfig;
+  #seen: Lease | undefined;
+  #seenAtMs = 0;
+
+  constructor(config: LeaderElectionConfig) {
+    this.#config = config;
+  }
+
+  async tryAcquireOrRenew(): Promise<boolean> {
+    const { clock, identity, log, name } = this.#config;
+    try {
+      // The lease last written is tried first: a renewal is then one request.
+      const held = this.#seen?.spec?.holderIdentity === identity;
+      const lease = held ? this.#seen! : await this.#read();
+      if (lease !== undefined && !held) this.#observe(lease);
+      const spec = lease?.spec ?? {};
+      const free = !spec.holderIdentity || spec.holderIdentity === identity;
+      const durationMs = (spec.leaseDurationSeconds ?? leaseDurationMs / 1000) * 1000;
+      if (!free && this.#seenAtMs + durationMs > clock.monotonicMs()) return false;
+      this.#observe(await this.#write(lease));
+      return true;
+    } catch (error) {
+      // Somebody else was first, or our view is old: look again next time.
+      if (error instanceof StatusError && error.code === 409) this.#seen = undefined;
+      else if (!this.#config.signal.aborted) log(`lease ${name}: ${error instanceof Error ? error.message : error}`);
+      return false;
+    }
+  }
+
+  /** Renews until `lost` aborts; aborts it itself once the lease could not be renewed in time. */
+  async renewUntil(lost: AbortController): Promise<void> {
+    const { clock } = this.#config;
+    let renewedMs = clock.monotonicMs();
+    while (!lost.signal.aborted) {
+      try {
+        await sleep(clock, retryPeriodMs, lost.signal);
+      } catch {
+        return;
+      }
+      if (await this.tryAcquireOrRenew()) renewedMs = clock.monotonicMs();
+      else if (clock.monotonicMs() - renewedMs >= renewDeadlineMs) lost.abort(new Error('the lease was lost'));
+    }
+  }
+
+  /** Gives the lease back when it is ours. A failure costs the next leader some seconds, nothing else. */
+  async release(): Promise<void> {
+    const { identity, log, name } = this.#config;
+    const lease = this.#seen;
+    this.#seen = undefined;
+    if (lease?.spec?.holderIdentity !== identity) return;
+    try {
+      await this.#client().update({ ...lease, spec: { ...lease.spec, holderIdentity: '', leaseDurationSeconds: 1 } });
+    } catch (error) {
+      log(`lease ${name} not released: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  #client() {
+    return this.#config.client.resource<Lease>(leases, this.#config.namespace);
+  }
+
+  async #read(): Promise<Lease | undefined> {
+    try {
+      return await this.#client().get(this.#config.name, { signal: this.#config.signal });
+    } catch (error) {
+      if (error instanceof StatusError && error.code === 404) return undefined;
+      throw error;
+    }
+  }
+
+  async #write(lease: Lease | undefined): Promise<Lease> {
+    const { clock, identity, name, namespace, signal } = this.#config;
+    const now = formatMicroTime(clock.now());
+    const mine = lease?.spec?.holderIdentity === identity;
+    const spec = {
+      holderIdentity: identity,
+      leaseDurationSeconds: leaseDurationMs / 1000,
+      acquireTime: mine ? (lease.spec?.acquireTime ?? now) : now,
+      renewTime: now,
+      leaseTransitions: (lease?.spec?.leaseTransitions ?? 0) + (lease === undefined || mine ? 0 : 1),
+    };
+    return lease === undefined
+      ? await this.#client().create({ metadata: { name, namespace }, spec }, { signal })
+      : await this.#client().update({ ...lease, spec }, { signal });
+  }
+
+  #observe(lease: Lease): void {
+    if (lease.metadata.resourceVersion === this.#seen?.metadata.resourceVersion) return;
+    this.#seen = lease;
+    this.#seenAtMs = this.#config.clock.monotonicMs();
+  }
+}
