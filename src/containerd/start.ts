@@ -43,8 +43,8 @@ export interface ContainerdConfig {
   /** Running containers: gone with a reboot (/run). Absolute. */
   readonly state: string;
   /**
-   * A cgroup of this daemon's own (`/wherry-NAME`) that all of its containers are below, and that goes with the last one. By default pods are where their
-   * `cgroupParent` says, and empty folders of pods are the kubelet's to remove.
+   * A cgroup of this daemon's own (`/wherry-NAME`) that all of its containers are below, and that `stopAll` and `removeAll` take away. By default pods are
+   * where their `cgroupParent` says, and empty folders of pods are the kubelet's to remove.
    */
   readonly cgroupRoot?: string;
   /** What `Version` and `Status` tell (`2.3.4`). Clients branch on it: keep it a version of containerd. */
@@ -122,6 +122,7 @@ async function start(config: ContainerdConfig, deps: ContainerdDeps, scope: Scop
       cgroups,
       clock,
       arch: config.arch as 'x64' | 'arm64',
+      warn,
     }),
   );
   const streaming = scope.use(new StreamingServer(clock, prng));
@@ -175,6 +176,7 @@ async function stopAll(context: CriContext, graceMs: number): Promise<void> {
     context.sandboxes.list().map((sandbox) => stopSandbox(context, sandbox)),
     'stopping pods',
   );
+  if (context.cgroupRoot !== '') removeEmptyCgroupTrees(context.cgroups.folders(context.cgroupRoot));
 }
 
 async function removeAll(context: CriContext): Promise<void> {

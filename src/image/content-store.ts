@@ -104,15 +104,24 @@ export class ContentStore {
   }
 
   /**
-   * Opens (or continues) the ingest named `ref`. One writer at a time: a second gets Unavailable, as from containerd.
+   * Opens (or continues) the ingest named `ref`. One writer at a time: a second gets Unavailable, as from containerd, or with `wait` its turn.
    * With `digest`, content that is there already gives AlreadyExists.
    */
-  async writer(ref: string, digest?: Digest): Promise<ContentWriter> {
+  async writer(
+    ref: string,
+    digest?: Digest,
+    { wait = false }: { readonly wait?: boolean } = {},
+  ): Promise<ContentWriter> {
+    for (let open = this.#open.get(ref); open !== undefined; open = this.#open.get(ref)) {
+      if (!wait)
+        throw new ContentError(
+          'Unavailable',
+          `ref ${ref} locked since ${new Date(open.since).toISOString()}: unavailable`,
+        );
+      await open.closed.promise;
+    }
     if (digest !== undefined && this.info(digest) !== undefined)
       throw new ContentError('AlreadyExists', `content ${digest}: already exists`);
-    const since = this.#open.get(ref)?.since;
-    if (since !== undefined)
-      throw new ContentError('Unavailable', `ref ${ref} locked since ${new Date(since).toISOString()}: unavailable`);
     this.#open.set(ref, { since: this.#clock.now(), closed: Promise.withResolvers() });
     const folder = this.#ingest(ref);
     try {
@@ -129,11 +138,6 @@ export class ContentStore {
     }
   }
 
-  /** Resolves when `ref` has no writer; at once if it has none now. */
-  async writerClosed(ref: string): Promise<void> {
-    await this.#open.get(ref)?.closed.promise;
-  }
-
   /** The first `size` bytes of an ingest that is under way. */
   readIngest(ref: string, size: number): AsyncGenerator<Buffer> {
     return readPieces(`${this.#ingest(ref)}/data`, 0, size);
@@ -142,11 +146,15 @@ export class ContentStore {
   /** Writes a small blob. */
   async put(bytes: Uint8Array, labels: Labels = {}): Promise<Digest> {
     const digest = digestOf(bytes, 'sha256');
-    if (this.info(digest) !== undefined) {
+    let writer: ContentWriter;
+    try {
+      writer = await this.writer(`put-${digest}`, digest, { wait: true });
+    } catch (error) {
+      if (!(error instanceof ContentError && error.code === 'AlreadyExists')) throw error;
       await this.label(digest, labels);
       return digest;
     }
-    await using writer = await this.writer(`put-${digest}`);
+    await using _closing = writer;
     if (writer.offset > 0) {
       await writer.abort();
       return this.put(bytes, labels);

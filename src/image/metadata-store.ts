@@ -26,12 +26,17 @@ export interface MetadataStore extends AsyncDisposable {
   get(bucket: string, key: string): Json | undefined;
   /** Entries in the order of their making. */
   entries(bucket: string): ReadonlyMap<string, Json>;
-  /** Applies all changes together, at once; resolves when they are durable. After a failed write every commit rejects. */
+  /**
+   * Applies all changes together, at once; resolves when they are durable. When writing fails, for a full disk, it rejects: the change is in force and is
+   * written with the next one that can be.
+   */
   commit(changes: readonly Change[]): Promise<void>;
 }
 
 /** The log is folded into the snapshot when it is larger than this and than the snapshot. */
 const logBytesMin = 1 << 20;
+/** Changes that wait for room on the disk; more are refused. */
+const unwrittenMax = 10_000;
 
 export async function openMetadataStore(folder: string): Promise<MetadataStore> {
   await makeFolder(folder, 0o711);
@@ -74,7 +79,9 @@ export async function openMetadataStore(folder: string): Promise<MetadataStore> 
   let pending: string[] = [];
   let flushing: Promise<void> | undefined;
   let writing: Promise<void> = Promise.resolve();
-  let failure: unknown;
+  /** Lines of rounds that failed. They were applied: the next round writes them first, so that what is on disk never misses one. */
+  let unwritten: string[] = [];
+  let writtenBytes = log.size;
   let closed = false;
 
   /** Writes what has gathered once the round before it is on disk; what comes meanwhile goes into the next round. */
@@ -88,15 +95,20 @@ export async function openMetadataStore(folder: string): Promise<MetadataStore> 
   }
 
   async function write(lines: readonly string[]): Promise<void> {
-    if (failure !== undefined) throw failure;
-    try {
-      await log.append(Buffer.from(lines.join('')));
-      await log.sync();
-      if (log.size > logBytesMin && log.size > snapshotBytes) await fold();
-    } catch (error) {
-      failure = error;
-      throw error;
-    }
+    unwritten = [...unwritten, ...lines];
+    // What a failed round wrote of a line is not known.
+    if (log.size > writtenBytes) await log.truncate(writtenBytes);
+    await log.append(Buffer.from(unwritten.join('')));
+    await log.sync();
+    unwritten = [];
+    writtenBytes = log.size;
+    if (log.size > logBytesMin && log.size > snapshotBytes)
+      try {
+        await fold();
+      } catch (error) {
+        // The log has it all; a later round tries again. A log that could not be emptied is as before, too.
+        if (!isDiskFull(error)) throw error;
+      }
   }
 
   async function fold(): Promise<void> {
@@ -111,6 +123,7 @@ export async function openMetadataStore(folder: string): Promise<MetadataStore> 
     await replaceFile(snapshotPath, bytes, { mode: 0o600 });
     snapshotBytes = bytes.length;
     await log.truncate(0);
+    writtenBytes = 0;
     await log.sync();
   }
 
@@ -119,7 +132,8 @@ export async function openMetadataStore(folder: string): Promise<MetadataStore> 
     entries: (bucket) => buckets.get(bucket) ?? new Map(),
     commit(changes) {
       assert(!closed, 'metadata store is closed');
-      if (failure !== undefined) return Promise.reject(failure);
+      if (unwritten.length >= unwrittenMax)
+        return Promise.reject(new Error(`${logPath}: more than ${unwrittenMax} changes could not be written`));
       for (const { bucket, key, value } of changes) apply(bucket, key, value);
       const json = JSON.stringify([
         ++sequence,
@@ -133,9 +147,16 @@ export async function openMetadataStore(folder: string): Promise<MetadataStore> 
       if (closed) return;
       closed = true;
       await (flushing ?? writing).catch(() => {});
+      // The disk may have room again; if not, whoever made these changes was told.
+      if (unwritten.length > 0) await write([]).catch(() => {});
       await log[Symbol.asyncDispose]();
     },
   };
+}
+
+function isDiskFull(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
 type LoggedChange = readonly [bucket: string, key: string, value: Json];

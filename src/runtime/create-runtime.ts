@@ -37,6 +37,8 @@ export interface RuntimeOptions {
   readonly clock: Clock;
   /** The machine's processor. */
   readonly arch: SeccompArch;
+  /** Problems that no caller waits for. */
+  readonly warn: (message: string, error: unknown) => void;
 }
 
 interface Container {
@@ -61,16 +63,18 @@ class DaemonRuntime implements Runtime {
   readonly #cgroups: CgroupManager;
   readonly #clock: Clock;
   readonly #arch: SeccompArch;
+  readonly #warn: RuntimeOptions['warn'];
   readonly #available = ownCapabilities();
   readonly #containers = new Map<string, Container>();
   readonly #filters = new Map<string, SeccompFilter>();
 
-  constructor({ stateDir, helper, cgroups, clock, arch }: RuntimeOptions) {
+  constructor({ stateDir, helper, cgroups, clock, arch, warn }: RuntimeOptions) {
     this.#stateDir = stateDir;
     this.#helper = helper;
     this.#cgroups = cgroups;
     this.#clock = clock;
     this.#arch = arch;
+    this.#warn = warn;
   }
 
   async create(options: CreateOptions): Promise<ContainerState> {
@@ -297,7 +301,14 @@ class DaemonRuntime implements Runtime {
     for (const id of listStateFolders(this.#stateDir)) {
       if (this.#containers.has(id)) continue;
       const folder = join(this.#stateDir, id);
-      const record = readRecord(folder);
+      let record: ContainerRecord | undefined;
+      try {
+        record = readRecord(folder);
+      } catch (error) {
+        // Damaged, or of another version of this program: it must not keep the other containers from being found.
+        this.#warn(`container ${id} cannot be adopted`, error);
+        continue;
+      }
       if (record === undefined || readStateFile(folder, 'pid') === undefined) {
         // Creation was cut off, and its process died with the one that was setting it up.
         if (record !== undefined) await this.#helper.run(this.#removePlan(record));

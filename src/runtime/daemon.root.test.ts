@@ -25,7 +25,14 @@ let helper: Zygote;
 let runtime: Runtime;
 
 function open(): Runtime {
-  return createRuntime({ stateDir, helper, cgroups: openCgroups(), clock: systemClock, arch: process.arch as 'x64' });
+  return createRuntime({
+    stateDir,
+    helper,
+    cgroups: openCgroups(),
+    clock: systemClock,
+    arch: process.arch as 'x64',
+    warn: (message, error) => assert.fail(`${message}: ${error}`),
+  });
 }
 
 before(() => {

@@ -4,10 +4,17 @@ import type { RegistryAuth } from '#image/remote/repository.ts';
 import type { CriContext } from './context.ts';
 import { toRpcError } from './errors.ts';
 
-export async function pullImage(context: CriContext, request: PullImageRequest): Promise<PullImageResponse> {
+export async function pullImage(
+  context: CriContext,
+  request: PullImageRequest,
+  signal: AbortSignal,
+): Promise<PullImageResponse> {
   const auth = registryAuth(request.auth);
   try {
-    const image = await context.images.pull(request.image?.image ?? '', auth === undefined ? {} : { auth });
+    const image = await context.images.pull(request.image?.image ?? '', {
+      ...(auth === undefined ? {} : { auth }),
+      signal,
+    });
     return { imageRef: image.id };
   } catch (error) {
     throw toRpcError(error);

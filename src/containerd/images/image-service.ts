@@ -24,6 +24,13 @@ export interface NamedImage extends LocalImage {
   readonly pinned: boolean;
 }
 
+interface SharedPull {
+  readonly image: Promise<NamedImage>;
+  readonly cancel: AbortController;
+  /** Callers that have not given up. */
+  waiting: number;
+}
+
 const pinnedLabel = 'io.cri-containerd.pinned';
 const idPrefixGrammar = /^(?:sha256:)?[0-9a-f]{6,64}$/;
 
@@ -31,7 +38,7 @@ export class ImageService {
   readonly deps: ImageDeps;
   /** By manifest or index digest: reading an image takes three files. */
   readonly #read = new Map<Digest, Promise<LocalImage>>();
-  readonly #pulls = new Map<string, Promise<NamedImage>>();
+  readonly #pulls = new Map<string, SharedPull>();
   #users = 0;
   #collecting: Promise<unknown> = Promise.resolve();
 
@@ -81,13 +88,46 @@ export class ImageService {
     }
     // Callers with other credentials must prove them on their own.
     const key = JSON.stringify([formatReference(reference), options.auth ?? null]);
-    const running = this.#pulls.get(key);
-    if (running !== undefined) return running;
-    const pull = this.#keepingAll(async () => this.#record(reference, await pullImage(this.deps, reference, options)));
-    this.#pulls.set(key, pull);
-    const done = () => this.#pulls.delete(key);
-    pull.then(done, done);
-    return pull;
+    let pull = this.#pulls.get(key);
+    if (pull === undefined) {
+      const cancel = new AbortController();
+      const image = this.#keepingAll(async () =>
+        this.#record(
+          reference,
+          await pullImage(this.deps, reference, {
+            ...(options.auth === undefined ? {} : { auth: options.auth }),
+            signal: cancel.signal,
+          }),
+        ),
+      );
+      const started: SharedPull = { image, cancel, waiting: 0 };
+      this.#pulls.set(key, started);
+      const done = () => {
+        if (this.#pulls.get(key) === started) this.#pulls.delete(key);
+      };
+      image.then(done, done);
+      pull = started;
+    }
+    return this.#join(key, pull, options.signal);
+  }
+
+  /** One caller of a pull. Who gives up leaves it to the others; the last one to give up ends it. */
+  #join(key: string, pull: SharedPull, signal: AbortSignal | undefined): Promise<NamedImage> {
+    pull.waiting++;
+    if (signal === undefined) return pull.image;
+    return new Promise((resolve, reject) => {
+      const giveUp = () => {
+        reject(signal.reason as Error);
+        if (--pull.waiting > 0) return;
+        // Whoever comes from now on starts anew.
+        if (this.#pulls.get(key) === pull) this.#pulls.delete(key);
+        pull.cancel.abort(signal.reason);
+      };
+      if (signal.aborted) giveUp();
+      else signal.addEventListener('abort', giveUp, { once: true });
+      const settled = () => signal.removeEventListener('abort', giveUp);
+      pull.image.then(resolve, reject).finally(settled);
+    });
   }
 
   /** All images of an archive; those it does not name get `name`, if there is just one. */

@@ -4,6 +4,7 @@
  */
 import { type Descriptor, isIndexType, type Manifest } from '#api-oci/image-spec.ts';
 import { parseIndex, parseManifest } from '#api-oci/parse-image.ts';
+import type { ContentWriter } from '#image/content-store.ts';
 import { ContentError } from '#image/error.ts';
 import { chooseManifest } from '#image/platform.ts';
 import { formatReference, type Reference } from '#image/reference.ts';
@@ -22,13 +23,25 @@ export async function pullImage(
   try {
     return await pull(deps, reference, deps.openRepository(reference, auth), signal);
   } catch (error) {
-    if (!(error instanceof ContentError)) throw error;
+    const failure = isDiskFull(error) ? diskFull(error) : error;
+    if (!(failure instanceof ContentError)) throw failure;
     throw new ContentError(
-      error.code,
-      `failed to pull and unpack image ${JSON.stringify(name)}: ${error.message}`,
+      failure.code,
+      `failed to pull and unpack image ${JSON.stringify(name)}: ${failure.message}`,
       error,
     );
   }
+}
+
+function isDiskFull(error: unknown): error is NodeJS.ErrnoException {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
+function diskFull(error: NodeJS.ErrnoException): ContentError {
+  const what = error.code === 'ENOSPC' ? 'no space left on device' : 'disk quota exceeded';
+  const where = error.path === undefined ? '' : ` ${error.path}`;
+  return new ContentError('Unknown', `failed to copy: ${error.syscall ?? 'write'}${where}: ${what}`, error);
 }
 
 async function pull(
@@ -133,14 +146,17 @@ async function* download(
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const ref = `layer-${digest}`;
-  // Another pull may be fetching the same blob: when it is done, so are we.
-  await deps.content.writerClosed(ref);
-  if (deps.content.info(digest) !== undefined) {
+  let writer: ContentWriter;
+  try {
+    // Another pull may be fetching the same blob: when it is done, so are we.
+    writer = await deps.content.writer(ref, digest, { wait: true });
+  } catch (error) {
+    if (!(error instanceof ContentError && error.code === 'AlreadyExists')) throw error;
     await deps.content.label(digest, labels);
     yield* deps.content.read(digest);
     return;
   }
-  await using writer = await deps.content.writer(ref, digest);
+  await using _closing = writer;
   if (writer.offset > size) {
     await writer.abort();
     throw new ContentError('DataLoss', `${digest}: more than ${size} bytes were fetched earlier; they are thrown away`);
@@ -150,7 +166,13 @@ async function* download(
     for await (const piece of repository.blob(digest, size, writer.offset, signal)) {
       if (writer.offset + piece.length > size)
         throw new ContentError('DataLoss', `${digest}: the registry sent more than ${size} bytes`);
-      await writer.write(piece);
+      try {
+        await writer.write(piece);
+      } catch (error) {
+        // What came so far must not keep the disk full.
+        if (isDiskFull(error)) await writer.abort();
+        throw error;
+      }
       yield piece;
     }
   await writer.commit({ digest, size, labels });
