@@ -23,13 +23,22 @@ export interface Bundle extends Disposable {
   configure(config: unknown): void;
 }
 
-const applets =
-  'sh ls cat echo true false sleep id mount umount ps env stty wc head seq mkdir touch hostname kill grep tr dd';
+/** What the bundle's busybox is linked to by. */
+export const busyboxApplets: readonly string[] =
+  'sh ls cat echo true false sleep id mount umount ps env stty wc head seq mkdir touch hostname kill grep tr dd'.split(
+    ' ',
+  );
+
+/** Path of a static busybox. Throws when there is none. */
+export function requireBusybox(): string {
+  const busybox = findProgram('busybox');
+  if (busybox === undefined) throw new Error('a static busybox is needed on the PATH (Debian: busybox-static)');
+  return busybox;
+}
 
 /** Throws when there is no static busybox to make it from. */
 export function makeBundle(): Bundle {
-  const busybox = findProgram('busybox');
-  if (busybox === undefined) throw new Error('a static busybox is needed on the PATH (Debian: busybox-static)');
+  const busybox = requireBusybox();
   const folder = mkdtempSync(join(tmpdir(), 'bundle-'));
   // Containers of user namespaces are nobody to the machine and must still get in.
   chmodSync(folder, 0o755);
@@ -37,7 +46,7 @@ export function makeBundle(): Bundle {
   for (const name of ['bin', 'proc', 'sys', 'dev', 'etc', 'tmp', 'root'])
     mkdirSync(join(rootfs, name), { recursive: true });
   cpSync(busybox, join(rootfs, 'bin/busybox'), { dereference: true });
-  for (const name of applets.split(' ')) symlinkSync('busybox', join(rootfs, 'bin', name));
+  for (const name of busyboxApplets) symlinkSync('busybox', join(rootfs, 'bin', name));
   writeFileSync(join(rootfs, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n');
   return {
     folder,

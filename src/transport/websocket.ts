@@ -23,6 +23,8 @@ export interface WebSocketConnection {
 }
 
 const acceptSuffix = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+/** A peer that was told goodbye has this long to answer. */
+const closeTimeoutMs = 30_000;
 const messageBytesMaxDefault = 32 << 20;
 const sendBufferBytesMax = 256 << 10;
 
@@ -83,6 +85,11 @@ export function acceptWebSocket(
 interface ServerWebSocket extends WebSocket {
   setSocket(socket: Duplex, head: Buffer, options: object): void;
 }
+const ServerSide = WebSocket as unknown as new (
+  address: null,
+  protocols: undefined,
+  options: object,
+) => ServerWebSocket;
 
 class Connection implements WebSocketConnection {
   readonly protocol: string;
@@ -96,7 +103,11 @@ class Connection implements WebSocketConnection {
 
   constructor(stream: Duplex, head: Uint8Array, protocol: string, messageBytesMax: number) {
     this.protocol = protocol;
-    const socket = new WebSocket(null) as ServerWebSocket;
+    const socket = new ServerSide(null, undefined, {
+      autoPong: true,
+      maxPendingAutoPongs: 16,
+      closeTimeout: closeTimeoutMs,
+    });
     this.#socket = socket;
     socket.on('message', (data: Buffer) => {
       this.#pending.push(data);

@@ -1,0 +1,159 @@
+/** ExecSync, Exec and Attach: output, input, terminals, exit codes, what is refused. Streams go over WebSocket, as a kubelet's client opens them. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { WebSocket } from 'ws';
+import { RuntimeService } from '#api-cri/gen/api.ts';
+import type { RpcError } from '#wire/grpc/status.ts';
+import { type CriUnderTest, Pod, run, statusOf, until, waitForEnd } from './under-test.suite.ts';
+
+const limit = { timeout: 30_000 };
+const methods = RuntimeService.methods;
+
+class Stream {
+  readonly #socket: WebSocket;
+  readonly closed: Promise<void>;
+  stdout = '';
+  stderr = '';
+  /** The `Status` at the end. */
+  outcome: { status?: string; message?: string; details?: { causes?: { message?: string }[] } } | undefined;
+
+  private constructor(socket: WebSocket) {
+    this.#socket = socket;
+    socket.on('message', (data: Buffer) => {
+      const text = data.subarray(1).toString();
+      if (data[0] === 1) this.stdout += text;
+      else if (data[0] === 2) this.stderr += text;
+      else if (data[0] === 3 && text !== '') this.outcome = JSON.parse(text);
+    });
+    this.closed = new Promise((resolve) => socket.on('close', () => resolve()));
+  }
+
+  static async open(url: string): Promise<Stream> {
+    const socket = new WebSocket(url.replace(/^http/, 'ws'), ['v4.channel.k8s.io']);
+    const stream = new Stream(socket);
+    await new Promise((resolve, reject) => {
+      socket.once('open', resolve);
+      socket.once('error', reject);
+    });
+    return stream;
+  }
+
+  write(text: string): void {
+    this.#socket.send(Buffer.concat([Buffer.of(0), Buffer.from(text)]));
+  }
+
+  resize(Width: number, Height: number): void {
+    this.#socket.send(Buffer.concat([Buffer.of(4), Buffer.from(JSON.stringify({ Width, Height }))]));
+  }
+
+  leave(): void {
+    this.#socket.close();
+  }
+}
+
+export function streamsSuite(open: () => CriUnderTest): void {
+  const exec = async (containerId: string, cmd: string[], streams: { tty?: boolean; stdin?: boolean }) => {
+    const tty = streams.tty === true;
+    const request = { containerId, cmd, tty, stdin: streams.stdin === true, stdout: true, stderr: !tty };
+    return Stream.open((await open().channel.unary(methods.exec, request)).url);
+  };
+
+  test('ExecSync gives output, both streams, and the exit code', limit, async () => {
+    await using pod = await Pod.run(open(), 'execsync');
+    const containerId = await pod.start('exec sleep 1000', { envs: [{ key: 'A', value: Buffer.from('b') }] });
+    const answer = await run(open(), containerId, 'echo out $A; echo err >&2; exit 3');
+    assert.deepEqual([answer.stdout, answer.stderr, answer.exitCode], ['out b\n', 'err\n', 3]);
+    const long = await run(open(), containerId, 'head -c 300000 /dev/zero | tr "\\0" x');
+    assert.equal(long.stdout.length, 300_000);
+  });
+
+  test('ExecSync is cut off at its timeout', limit, async () => {
+    await using pod = await Pod.run(open(), 'exectimeout');
+    const containerId = await pod.start('exec sleep 1000');
+    await assert.rejects(run(open(), containerId, 'sleep 60', 1), (error: RpcError) => {
+      assert.equal(error.code, 4);
+      assert.match(error.message, /timeout 1s exceeded: context deadline exceeded$/);
+      return true;
+    });
+  });
+
+  test('ExecSync of a missing program, and in a container that has ended', limit, async () => {
+    const { channel } = open();
+    await using pod = await Pod.run(open(), 'execmissing');
+    const containerId = await pod.start('exec sleep 1000');
+    await assert.rejects(
+      channel.unary(methods.execSync, { containerId, cmd: ['nope'], timeout: 5n }),
+      /exec: "nope": executable file not found in \$PATH/,
+    );
+    await channel.unary(methods.stopContainer, { containerId, timeout: 0n });
+    await assert.rejects(
+      channel.unary(methods.execSync, { containerId, cmd: ['true'], timeout: 5n }),
+      /container is in CONTAINER_EXITED state/,
+    );
+  });
+
+  test('Exec streams input, output and how it ended', limit, async () => {
+    await using pod = await Pod.run(open(), 'exec');
+    const containerId = await pod.start('exec sleep 1000');
+    const stream = await exec(containerId, ['sh', '-c', 'read line; echo "got $line"; echo err >&2; exit 7'], {
+      stdin: true,
+    });
+    stream.write('hello\n');
+    await stream.closed;
+    assert.equal(stream.stdout, 'got hello\n');
+    assert.equal(stream.stderr, 'err\n');
+    assert.equal(stream.outcome?.status, 'Failure');
+    assert.equal(stream.outcome?.details?.causes?.[0]?.message, '7');
+    const fine = await exec(containerId, ['true'], {});
+    await fine.closed;
+    assert.equal(fine.outcome?.status, 'Success');
+  });
+
+  test('a terminal echoes, has the size it is given, and ends with its shell', limit, async () => {
+    await using pod = await Pod.run(open(), 'terminal');
+    const containerId = await pod.start('exec sleep 1000');
+    const stream = await exec(containerId, ['sh'], { tty: true, stdin: true });
+    stream.resize(91, 37);
+    await until(() => (stream.stdout.includes('#') ? true : undefined));
+    stream.write('stty size\n');
+    await until(() => (stream.stdout.includes('37 91') ? true : undefined));
+    stream.write('exit 3\n');
+    await stream.closed;
+    assert.equal(stream.outcome?.details?.causes?.[0]?.message, '3');
+  });
+
+  test('Exec without a stream, or a terminal with stderr, is refused', limit, async () => {
+    await using pod = await Pod.run(open(), 'execrefused');
+    const containerId = await pod.start('exec sleep 1000');
+    const none = { containerId, cmd: ['true'], tty: false, stdin: false, stdout: false, stderr: false };
+    await assert.rejects(open().channel.unary(methods.exec, none), /one of stdin, stdout, or stderr must be set/);
+    await assert.rejects(
+      open().channel.unary(methods.exec, { ...none, tty: true, stdout: true, stderr: true }),
+      /tty and stderr cannot both be true/,
+    );
+  });
+
+  test('Attach feeds the process and shows what it writes; leaving leaves it running', limit, async () => {
+    const cri = open();
+    await using pod = await Pod.run(cri, 'attach');
+    const containerId = await pod.start('while read line; do echo "got $line"; [ "$line" = end ] && exit 4; done', {
+      stdin: true,
+    });
+    const attach = async () => {
+      const request = { containerId, stdin: true, tty: false, stdout: true, stderr: true };
+      return Stream.open((await cri.channel.unary(methods.attach, request)).url);
+    };
+    const first = await attach();
+    first.write('one\n');
+    await until(() => (first.stdout.includes('got one\n') ? true : undefined));
+    first.leave();
+    await first.closed;
+    const second = await attach();
+    second.write('end\n');
+    await until(() => (second.stdout.includes('got end\n') ? true : undefined));
+    const status = await waitForEnd(cri, containerId);
+    assert.equal(status.exitCode, 4);
+    assert.match(pod.log((await statusOf(cri, containerId)).logPath), /stdout F got one\n.*stdout F got end\n/);
+    second.leave();
+  });
+}
