@@ -1,7 +1,7 @@
 /** The server from outside, on an etcd in memory: the verbs, watches, and what every refusal says. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { startEtcd } from '#etcd/start.ts';
+import { type Etcd, startEtcd } from '#etcd/start.ts';
 import { systemClock } from '#host/clock.ts';
 import { createServiceAccountKey } from '#pki/service-account-key.ts';
 import { createTokenSigner } from '#pki/token-signer.ts';
@@ -21,14 +21,17 @@ interface Options {
   readonly signal?: AbortSignal;
 }
 
-async function start(scope: Scope) {
+async function start(scope: Scope, shared?: Etcd) {
   const clock = systemClock;
-  const etcd = scope.use(await startEtcd({ config: {}, deps: { clock, prng: seededPrng(1), log: () => {} } }));
+  const etcd =
+    shared ?? scope.use(await startEtcd({ config: {}, deps: { clock, prng: seededPrng(1), log: () => {} } }));
   const { privateKey } = await createServiceAccountKey();
   const server = scope.use(
     await startApiserver({
       config: {
         externalAddress: '127.0.0.1:6443',
+        advertiseAddress: '127.0.0.1',
+        advertisePort: 6443,
         serviceAccountIssuer: 'https://kubernetes.default.svc.cluster.local',
         serviceClusterIpRange: '10.96.0.0/16',
         version: 'v1.36.3+wherry.test',
@@ -36,7 +39,7 @@ async function start(scope: Scope) {
       deps: {
         etcd: scope.use(etcd.connect()),
         clock,
-        prng: seededPrng(2),
+        prng: seededPrng(shared ? 3 : 2),
         signer: await createTokenSigner({ privateKey }, { clock }),
         dialKubelet: () => undefined,
         log: () => {},
@@ -66,7 +69,7 @@ async function start(scope: Scope) {
     const text = Buffer.from(response.body).toString('utf8');
     return { code: response.status, object: JSON.parse(text) as KubeObject & Record<string, unknown>, text };
   };
-  return { server, send, call };
+  return { server, send, call, etcd };
 }
 
 const configMap = (name: string, data: Record<string, string> = {}) => ({
@@ -246,4 +249,63 @@ test('a resource can be taken away and come back while the server runs', async (
   server.registry.add(served);
   assert.equal((await call('GET', maps)).code, 200);
   assert.ok((await names()).includes('configmaps'));
+});
+
+test('services get addresses of their own, even from two servers at once', async () => {
+  await using scope = new Scope();
+  const first = await start(scope);
+  const second = await start(scope, first.etcd);
+  const service = (name: string) => ({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name },
+    spec: { selector: { a: 'b' }, ports: [{ port: 80 }] },
+  });
+  const results = await Promise.all(
+    Array.from({ length: 200 }, (_, i) =>
+      (i % 2 === 0 ? first : second).call('POST', '/api/v1/namespaces/default/services', { body: service(`s${i}`) }),
+    ),
+  );
+  const ips = results.map(({ object, code, text }) => {
+    assert.equal(code, 201, text);
+    return (object['spec'] as { clusterIP: string }).clusterIP;
+  });
+  assert.equal(new Set(ips).size, 200);
+  await first.call('DELETE', '/api/v1/namespaces/default/services/s0');
+  const gone = await first.call('GET', `/apis/networking.k8s.io/v1/ipaddresses/${ips[0]}`);
+  assert.equal(gone.code, 404);
+  const taken = await first.call('POST', '/api/v1/namespaces/default/services', {
+    body: { ...service('twin'), spec: { ...service('twin').spec, clusterIP: ips[1] } },
+  });
+  assert.equal(
+    taken.object['message'],
+    `Service "twin" is invalid: spec.clusterIPs: Invalid value: ["${ips[1]}"]: failed to allocate IP ${ips[1]}: provided IP is already allocated`,
+  );
+});
+
+test('pods need a service account, and get its token', async () => {
+  await using scope = new Scope();
+  const { call } = await start(scope);
+  const pods = '/api/v1/namespaces/default/pods';
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'p' },
+    spec: { containers: [{ name: 'c', image: 'x' }] },
+  };
+  const refused = await call('POST', pods, { body: pod });
+  assert.equal(
+    refused.object['message'],
+    'pods "p" is forbidden: error looking up service account default/default: serviceaccount "default" not found',
+  );
+  const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } };
+  await call('POST', '/api/v1/namespaces/default/serviceaccounts', { body: account });
+  const created = await call('POST', pods, { body: pod });
+  assert.equal(created.code, 201, created.text);
+  const spec = created.object['spec'] as { volumes: { name: string }[]; tolerations: unknown[]; priority: number };
+  assert.match(spec.volumes[0]!.name, /^kube-api-access-/);
+  assert.equal(spec.tolerations.length, 2);
+  assert.equal(spec.priority, 0);
+  const nowhere = await call('POST', '/api/v1/namespaces/nowhere/configmaps', { body: configMap('a') });
+  assert.equal(nowhere.object['message'], 'namespaces "nowhere" not found');
 });

@@ -12,11 +12,16 @@ import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
 import { Scope } from '#std/scope.ts';
 import type { HttpHandler } from '#transport/http.ts';
+import { defaultTolerationSeconds } from './admission/default-toleration-seconds.ts';
+import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
+import { priority } from './admission/priority.ts';
+import { serviceAccount } from './admission/service-account.ts';
 import type { AdmissionPlugin } from './admission.ts';
 import { bearerToken, clientCertificate, component, createAuthentication } from './authentication/authenticators.ts';
 import { serviceAccountTokens } from './authentication/service-account-token.ts';
 import { forbiddenRequest } from './authorization/forbidden.ts';
 import { createRbac } from './authorization/rbac.ts';
+import { bootstrap } from './bootstrap/bootstrap.ts';
 import { createDiscovery } from './discovery/discovery.ts';
 import { answerHealth, type Check } from './health.ts';
 import { LeasePool } from './lease-pool.ts';
@@ -28,16 +33,23 @@ import type { RecordedWrite, RestDeps } from './rest/scope.ts';
 import { JsonMemo } from './serialize/json-memo.ts';
 import { encodeValue } from './serialize/representation.ts';
 import { servedResource } from './served-resource.ts';
+import { createAddressAllocator } from './service-ip/address-allocator.ts';
+import { createNodePortAllocator } from './service-ip/node-port-allocator.ts';
+import { parseRange } from './service-ip/range.ts';
 import { cacheReader } from './storage/cache-reader.ts';
 import { createObjectStore } from './storage/object-store.ts';
 import { WatchCache } from './storage/watch-cache.ts';
+import { serviceStrategy } from './strategies/service.ts';
 import type { KubeletDialer } from './subresources/kubelet-proxy.ts';
 import { createSubresources } from './subresources/subresources.ts';
 import { WriteLog } from './write-log.ts';
 
 export interface ApiserverConfig {
-  /** Where clients find the server: `10.0.0.1:6443`. */
+  /** Where clients outside find the server: `10.0.0.1:6443`. */
   readonly externalAddress: string;
+  /** Where pods find it, behind the service `kubernetes`. */
+  readonly advertiseAddress: string;
+  readonly advertisePort: number;
   /** `iss` of service account tokens. */
   readonly serviceAccountIssuer: string;
   /** What tokens are for when nobody says; the issuer by default. */
@@ -94,8 +106,29 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
   const registry = new ResourceRegistry();
   const reader = cacheReader(registry, cache, store);
   const writes = new WriteLog();
-  const admission: AdmissionPlugin[] = [];
-  registry.add(...resources.map((resource) => servedResource(resource, (_, strategy) => strategy)));
+  // In upstream's order of plugins.
+  const admission: AdmissionPlugin[] = [
+    namespaceLifecycle(reader),
+    serviceAccount(reader, prng),
+    priority(reader),
+    defaultTolerationSeconds,
+  ];
+  const addresses = createAddressAllocator(parseRange(config.serviceClusterIpRange), {
+    store,
+    clock,
+    prng,
+    isTaken: (address) =>
+      reader.get({ group: 'networking.k8s.io', resource: 'ipaddresses' }, '', address) !== undefined,
+  });
+  const nodePorts = createNodePortAllocator(store, prng);
+  registry.add(
+    ...resources.map((resource) =>
+      servedResource(resource, ({ group, resource: name }, strategy) =>
+        group === '' && name === 'services' ? serviceStrategy(strategy, addresses, nodePorts) : strategy,
+      ),
+    ),
+  );
+  await bootstrap(config, { registry, store, cache, clock, prng });
 
   const leases = new LeasePool(etcd, clock);
   const rest: RestDeps = {
