@@ -1,0 +1,65 @@
+/** For tests: a real apiserver on a real etcd in memory, with clients for any user, and a wait for what comes to be. */
+import { startEtcd } from '#etcd/start.ts';
+import { systemClock } from '#host/clock.ts';
+import { startApiserver } from '#kube-apiserver/start.ts';
+import { createKubeClient, type KubeClient } from '#kube-client/client.ts';
+import { createServiceAccountKey } from '#pki/service-account-key.ts';
+import { createTokenSigner } from '#pki/token-signer.ts';
+import { seededPrng } from '#std/prng.ts';
+import { Scope } from '#std/scope.ts';
+
+export interface ControlPlane extends AsyncDisposable {
+  readonly scope: Scope;
+  readonly admin: KubeClient;
+  clientOf(user: string): KubeClient;
+}
+
+export async function startControlPlane(): Promise<ControlPlane> {
+  const scope = new Scope();
+  const clock = systemClock;
+  const log = () => {};
+  const etcd = scope.use(await startEtcd({ config: {}, deps: { clock, prng: seededPrng(1), log } }));
+  const { privateKey } = await createServiceAccountKey();
+  const server = scope.use(
+    await startApiserver({
+      config: {
+        externalAddress: '127.0.0.1:6443',
+        serviceAccountIssuer: 'https://kubernetes.default.svc.cluster.local',
+        serviceClusterIpRange: '10.96.0.0/16',
+        version: 'v1.36.3+wherry.test',
+      },
+      deps: {
+        etcd: scope.use(etcd.connect()),
+        clock,
+        prng: seededPrng(2),
+        signer: await createTokenSigner({ privateKey }, { clock }),
+        dialKubelet: () => undefined,
+        log,
+      },
+    }),
+  );
+  const clientOf = (user: string) =>
+    createKubeClient({
+      fetch: server.handler,
+      component: { user, groups: ['system:masters', 'system:authenticated'] },
+      clock,
+      prng: seededPrng(3),
+      userAgent: user.slice(user.lastIndexOf(':') + 1),
+    });
+  return { scope, clientOf, admin: clientOf('admin'), [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose]() };
+}
+
+/** Asks again and again until the answer is not undefined. Rejects after `timeoutMs` with what `describe` tells. */
+export async function eventually<T>(
+  ask: () => Promise<T | undefined>,
+  describe: () => unknown = () => undefined,
+  timeoutMs = 5000,
+): Promise<T> {
+  const untilMs = performance.now() + timeoutMs;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    if (performance.now() > untilMs) throw new Error(`did not come to be: ${JSON.stringify(await describe())}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
