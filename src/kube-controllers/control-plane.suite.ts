@@ -24,6 +24,8 @@ export async function startControlPlane(): Promise<ControlPlane> {
     await startApiserver({
       config: {
         externalAddress: '127.0.0.1:6443',
+        advertiseAddress: '127.0.0.1',
+        advertisePort: 6443,
         serviceAccountIssuer: 'https://kubernetes.default.svc.cluster.local',
         serviceClusterIpRange: '10.96.0.0/16',
         version: 'v1.36.3+wherry.test',

@@ -10,6 +10,8 @@ import type { Prng } from '#std/prng.ts';
 import { Scope } from '#std/scope.ts';
 import type { ControllerContext } from './controller.ts';
 import { startReplicaSetController } from './replicaset/replicaset.ts';
+import { startRootCaCertificatePublisher } from './root-ca-certificate-publisher/root-ca-certificate-publisher.ts';
+import { startServiceAccountController } from './serviceaccount/serviceaccount.ts';
 
 export interface ControllersConfig {
   /** This candidate among several: host name and a random part. */
@@ -37,6 +39,8 @@ type StartController = (context: ControllerContext, config: ControllersConfig) =
 
 /** By the name of the service account in kube-system. */
 const controllers: Readonly<Record<string, StartController>> = {
+  'service-account-controller': startServiceAccountController,
+  'root-ca-cert-publisher': startRootCaCertificatePublisher,
   'replicaset-controller': startReplicaSetController,
 };
 
