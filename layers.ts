@@ -59,7 +59,7 @@ export const parts: Readonly<Record<string, Part>> = {
   'kube-apiserver': { layer: 8, node: ['node:crypto'], packages: ['yaml'] },
   'kube-controllers': { layer: 8 },
   'kube-scheduler': { layer: 8 },
-  kubelet: { layer: 8, packages: ['ws'] },
+  kubelet: { layer: 8 },
   'kube-proxy': { layer: 8 },
   'cluster-dns': { layer: 8, packages: ['dns-packet'] },
   cluster: { layer: 9, node: '*' },

@@ -1,0 +1,128 @@
+/**
+ * Brings a container's image to the node as its pull policy says, one pull of an image at a time, with growing pauses
+ * after failures. Upstream's reasons and messages.
+ */
+import { ImageSpec } from '#api-cri/gen/api.ts';
+import type { ImageService } from '#cri-client/client.ts';
+import { RpcError } from '#wire/grpc/status.ts';
+import type { Backoff } from './backoff.ts';
+import type { Container, Pod } from './pod.ts';
+
+/** Why a container cannot have its image now: `reason` and `message` become its waiting state. */
+export class ImageError extends Error {
+  override readonly name = 'ImageError';
+  readonly reason: 'ErrImagePull' | 'ImagePullBackOff' | 'ErrImageNeverPull' | 'InvalidImageName' | 'ImageInspectError';
+
+  constructor(reason: ImageError['reason'], message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+export interface ImageManagerDeps {
+  readonly images: ImageService;
+  readonly backoff: Backoff;
+  readonly monotonicMs: () => number;
+  /** Normal and Warning events of the pod's container. */
+  readonly event: (pod: Pod, container: Container, type: 'Normal' | 'Warning', reason: string, message: string) => void;
+}
+
+export class ImageManager {
+  readonly #deps: ImageManagerDeps;
+  readonly #pulls = new Map<string, Promise<string>>();
+  readonly #lastFailureMs = new Map<string, { readonly atMs: number; readonly message: string }>();
+
+  constructor(deps: ImageManagerDeps) {
+    this.#deps = deps;
+  }
+
+  /** @returns the reference that the runtime knows the image by. @throws ImageError */
+  async ensure(pod: Pod, container: Container): Promise<string> {
+    const { images, backoff, event, monotonicMs } = this.#deps;
+    const image = container.image ?? '';
+    const policy = container.imagePullPolicy ?? defaultPolicy(image);
+    const present = await images.imageStatus({ image: spec(image), verbose: false }).catch((error: unknown) => {
+      throw new ImageError(
+        'InvalidImageName',
+        `Failed to apply default image tag "${image}": ${RpcError.from(error).message}`,
+      );
+    });
+    if (present.image !== undefined && policy !== 'Always') {
+      event(pod, container, 'Normal', 'Pulled', `Container image "${image}" already present on machine`);
+      return present.image.id;
+    }
+    if (policy === 'Never') {
+      if (present.image !== undefined) return present.image.id;
+      const message = `Container image "${image}" is not present with pull policy of Never`;
+      event(pod, container, 'Warning', 'ErrImageNeverPull', message);
+      throw new ImageError('ErrImageNeverPull', message);
+    }
+    const key = `${pod.metadata.uid}_${image}`;
+    const failed = this.#lastFailureMs.get(key);
+    if (failed !== undefined && backoff.remainingMs(key, failed.atMs) > 0) {
+      event(pod, container, 'Normal', 'BackOff', `Back-off pulling image "${image}"`);
+      throw new ImageError('ImagePullBackOff', `Back-off pulling image "${image}": ErrImagePull: ${failed.message}`);
+    }
+    event(pod, container, 'Normal', 'Pulling', `Pulling image "${image}"`);
+    const startMs = monotonicMs();
+    try {
+      const reference = await this.#pull(image);
+      this.#lastFailureMs.delete(key);
+      event(
+        pod,
+        container,
+        'Normal',
+        'Pulled',
+        `Successfully pulled image "${image}" in ${duration(monotonicMs() - startMs)}`,
+      );
+      return reference;
+    } catch (error) {
+      const { message } = RpcError.from(error);
+      event(pod, container, 'Warning', 'Failed', `Failed to pull image "${image}": ${message}`);
+      event(pod, container, 'Warning', 'Failed', 'Error: ErrImagePull');
+      backoff.next(key);
+      this.#lastFailureMs.set(key, { atMs: monotonicMs(), message });
+      throw new ImageError('ErrImagePull', message);
+    }
+  }
+
+  /** When a failed pull of the container's image may be tried again, in ms from now. */
+  retryInMs(pod: Pod, container: Container): number {
+    const key = `${pod.metadata.uid}_${container.image ?? ''}`;
+    const failed = this.#lastFailureMs.get(key);
+    return failed === undefined ? 0 : this.#deps.backoff.remainingMs(key, failed.atMs);
+  }
+
+  forget(podUid: string): void {
+    this.#deps.backoff.forget(`${podUid}_`);
+    for (const key of this.#lastFailureMs.keys()) if (key.startsWith(`${podUid}_`)) this.#lastFailureMs.delete(key);
+  }
+
+  #pull(image: string): Promise<string> {
+    const running = this.#pulls.get(image);
+    if (running !== undefined) return running;
+    const pull = this.#deps.images
+      .pullImage({ image: spec(image), auth: undefined, sandboxConfig: undefined })
+      .then(({ imageRef }) => imageRef)
+      .finally(() => this.#pulls.delete(image));
+    this.#pulls.set(image, pull);
+    return pull;
+  }
+}
+
+function spec(image: string): ImageSpec {
+  return ImageSpec.create({ image, userSpecifiedImage: image });
+}
+
+/** `:latest` and no tag are always asked for anew. */
+function defaultPolicy(image: string): 'Always' | 'IfNotPresent' {
+  const name = image.slice(image.lastIndexOf('/') + 1);
+  if (name.includes('@')) return 'IfNotPresent';
+  const tag = name.split(':')[1] ?? 'latest';
+  return tag === 'latest' ? 'Always' : 'IfNotPresent';
+}
+
+/** As Go prints a short duration: `1.234s`, `87ms`. */
+function duration(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)}ms` : `${(ms / 1000).toFixed(3).replace(/\.?0+$/, '')}s`;
+}

@@ -1,0 +1,194 @@
+/**
+ * Drives one pod on this node, one step at a time: computes what must happen next (`sync-actions.ts`), does it through CRI,
+ * and comes back. A pod passes through three states, and never goes back: syncing, terminating (its containers are being
+ * stopped), terminated (everything of it is cleaned up). Upstream's pod workers.
+ */
+import type { Clock } from '#std/clock.ts';
+import { RpcError } from '#wire/grpc/status.ts';
+import type { ContainerRunner } from './container-runner.ts';
+import type { Pod } from './pod.ts';
+import { isSidecar } from './pod.ts';
+import type { RuntimePod } from './runtime-pod.ts';
+import { computeActions, latest, type SyncActions } from './sync-actions.ts';
+
+export type WorkerState = 'syncing' | 'terminating' | 'terminated';
+
+export interface PodWorkerDeps {
+  readonly clock: Clock;
+  readonly runner: ContainerRunner;
+  /** The pod as the runtime holds it now. */
+  readonly read: (uid: string) => Promise<RuntimePod>;
+  /** Called after every step: publish the status. */
+  readonly report: (worker: PodWorker, runtime: RuntimePod) => void;
+  /** Called once everything of the pod is gone from the node. */
+  readonly finished: (worker: PodWorker) => void;
+  readonly log: (message: string, error?: unknown) => void;
+}
+
+/** A pod is looked at again this often even when nothing was heard. */
+const resyncMs = 60_000;
+
+export class PodWorker {
+  pod: Pod;
+  state: WorkerState = 'syncing';
+  /** Set once the pod is given up: refused, past its deadline. */
+  failure: { readonly reason: string; readonly message: string } | undefined;
+  readonly #deps: PodWorkerDeps;
+  #running = false;
+  #again = false;
+  #stopped = false;
+  #timer: Disposable | undefined;
+  #done: Promise<void> = Promise.resolve();
+  /** Grace period the kill in progress was given; a shorter one starts over. */
+  #graceSeconds: number | undefined;
+
+  constructor(pod: Pod, deps: PodWorkerDeps) {
+    this.pod = pod;
+    this.#deps = deps;
+  }
+
+  get uid(): string {
+    return this.pod.metadata.uid;
+  }
+
+  /** Takes a newer version of the pod. */
+  update(pod: Pod): void {
+    this.pod = pod;
+    this.poke();
+  }
+
+  /** Starts termination, once: the pod was deleted, has failed, or is no longer ours. */
+  terminate(graceSeconds?: number): void {
+    if (this.state === 'syncing') this.state = 'terminating';
+    if (graceSeconds !== undefined && (this.#graceSeconds === undefined || graceSeconds < this.#graceSeconds))
+      this.#graceSeconds = graceSeconds;
+    this.poke();
+  }
+
+  /** Asks for a step soon. Steps never overlap. */
+  poke(): void {
+    if (this.#stopped) return;
+    if (this.#running) {
+      this.#again = true;
+      return;
+    }
+    this.#running = true;
+    this.#timer?.[Symbol.dispose]();
+    this.#done = this.#step().finally(() => {
+      this.#running = false;
+      if (this.#again) {
+        this.#again = false;
+        this.poke();
+      }
+    });
+  }
+
+  /** Ends the worker; what runs in the runtime keeps running. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.[Symbol.dispose]();
+    await this.#done;
+  }
+
+  async #step(): Promise<void> {
+    let nextMs = resyncMs;
+    try {
+      const runtime = await this.#deps.read(this.uid);
+      if (this.#stopped) return;
+      switch (this.state) {
+        case 'syncing':
+          nextMs = await this.#sync(runtime);
+          break;
+        case 'terminating':
+          await this.#terminate(runtime);
+          break;
+        case 'terminated':
+          return;
+      }
+    } catch (error) {
+      this.#deps.log(
+        `sync pod ${this.pod.metadata.namespace}/${this.pod.metadata.name}: ${RpcError.from(error).message}`,
+        error,
+      );
+      nextMs = 1000;
+    }
+    if (this.#stopped || (this.state as WorkerState) === 'terminated') return;
+    this.#timer = this.#deps.clock.after(nextMs, () => this.poke());
+  }
+
+  /** @returns when to look again at the latest, in ms */
+  async #sync(before: RuntimePod): Promise<number> {
+    const { clock, runner } = this.#deps;
+    const deadline = this.pod.spec.activeDeadlineSeconds;
+    if (deadline !== undefined && this.pod.status?.startTime !== undefined) {
+      const leftMs = Date.parse(this.pod.status.startTime) + deadline * 1000 - clock.now();
+      if (leftMs <= 0) {
+        this.failure = {
+          reason: 'DeadlineExceeded',
+          message: 'Pod was active on the node longer than the specified deadline',
+        };
+        this.terminate();
+        this.#deps.report(this, before);
+        return 0;
+      }
+    }
+    runner.observe(this.pod, before);
+    const actions = computeActions(this.pod, before, runner.verdicts(this.pod, before));
+    let waitMs: number | undefined;
+    if (hasWork(actions)) {
+      waitMs = await runner.carryOut(this.pod, before, actions);
+      const after = await this.#deps.read(this.uid);
+      runner.observe(this.pod, after);
+      this.#deps.report(this, after);
+      // A step often allows the next one: an init container has ended, the sandbox is there.
+      if (waitMs === 0) this.#again = true;
+    } else {
+      this.#deps.report(this, before);
+      if (isFinished(this.pod, before)) await this.#cleanUpFinished(before);
+    }
+    return Math.min(waitMs ?? resyncMs, resyncMs);
+  }
+
+  /** A pod that has run to its end keeps its dead containers (logs), but not its sandbox's network. */
+  async #cleanUpFinished(runtime: RuntimePod): Promise<void> {
+    for (const sandbox of runtime.sandboxes) if (sandbox.ready) await this.#deps.runner.stopSandbox(sandbox.id);
+  }
+
+  async #terminate(runtime: RuntimePod): Promise<void> {
+    const { runner } = this.#deps;
+    const grace =
+      this.#graceSeconds ??
+      this.pod.metadata.deletionGracePeriodSeconds ??
+      this.pod.spec.terminationGracePeriodSeconds ??
+      30;
+    this.#deps.report(this, runtime);
+    await runner.killPod(this.pod, runtime, grace);
+    const after = await this.#deps.read(this.uid);
+    this.#deps.report(this, after);
+    if (after.containers.some(({ state }) => state === 'running')) return;
+    await runner.cleanUp(this.pod, after, this.pod.metadata.deletionTimestamp !== undefined);
+    this.state = 'terminated';
+    this.#deps.report(this, await this.#deps.read(this.uid));
+    this.#deps.finished(this);
+  }
+}
+
+function hasWork(actions: SyncActions): boolean {
+  return (
+    actions.sandboxToKill !== undefined ||
+    actions.createSandbox ||
+    actions.toKill.length > 0 ||
+    actions.toStart.length > 0
+  );
+}
+
+/** All main containers have ended for good. */
+function isFinished(pod: Pod, runtime: RuntimePod): boolean {
+  const failedInit =
+    pod.spec.restartPolicy === 'Never' &&
+    (pod.spec.initContainers ?? []).some((container) => {
+      const current = latest(runtime, container.name);
+      return !isSidecar(container) && current?.state === 'exited' && current.exitCode !== 0;
+    });
+  return failedInit || pod.spec.containers.every((container) => latest(runtime, container.name)?.state === 'exited');
+}

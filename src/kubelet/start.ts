@@ -1,0 +1,215 @@
+/** Starts a kubelet: wires the runtime's client, the API's, and everything between, top to bottom. It opens no port; `handler` is its API. */
+import { createCriClient } from '#cri-client/client.ts';
+import type { KubeClient } from '#kube-client/client.ts';
+import { createEventRecorder } from '#kube-client/event-recorder.ts';
+import { createInformerFactory } from '#kube-client/informer-factory.ts';
+import type { Channel } from '#rpc/call.ts';
+import type { Clock } from '#std/clock.ts';
+import type { Prng } from '#std/prng.ts';
+import { Scope } from '#std/scope.ts';
+import type { HttpHandler } from '#transport/http.ts';
+import { RpcError } from '#wire/grpc/status.ts';
+import { Backoff } from './backoff.ts';
+import { ContainerRunner } from './container-runner.ts';
+import { CriPods } from './cri-pods.ts';
+import { ImageManager } from './image-manager.ts';
+import { Kubelet, reference } from './kubelet.ts';
+import { LifecycleHooks } from './lifecycle-hooks.ts';
+import { NodeObjects, type Service, services } from './node-objects.ts';
+import { type NodeConfig, NodeStatus } from './node-status.ts';
+import { type Container, type Pod, qosClass } from './pod.ts';
+import { PodResources, type VolumeMounter } from './pod-resources.ts';
+import { createProbeRunner } from './probe-runner.ts';
+import { Prober } from './prober.ts';
+import { type DnsSettings, podDns } from './resolv-conf.ts';
+import { kubeletHandler } from './server.ts';
+import { pods, StatusManager } from './status-manager.ts';
+import { TerminationMessages } from './termination-messages.ts';
+
+export interface KubeletConfig extends NodeConfig {
+  /** `/var/lib/kubelet`: volumes of pods. Absolute. */
+  readonly rootDir: string;
+  /** `/var/log/pods`. Absolute. */
+  readonly logDir: string;
+  readonly clusterDns: readonly string[];
+  readonly clusterDomain: string;
+  /** What the node itself resolves names with. */
+  readonly hostDns: DnsSettings;
+  /** Cgroup above all pods: `/kubepods`. */
+  readonly cgroupRoot: string;
+}
+
+export interface KubeletStartDeps {
+  readonly clock: Clock;
+  readonly prng: Prng;
+  /** CRI v1. */
+  readonly cri: Channel;
+  /** As `system:node:NAME`. */
+  readonly client: KubeClient;
+  readonly mounter: VolumeMounter;
+  readonly log: (message: string, error?: unknown) => void;
+}
+
+export interface RunningKubelet extends AsyncDisposable {
+  /** The API on port 10250. */
+  readonly handler: HttpHandler;
+  /** Settles when the node is registered. */
+  readonly registered: Promise<void>;
+}
+
+export async function startKubelet({
+  config,
+  deps,
+}: {
+  readonly config: KubeletConfig;
+  readonly deps: KubeletStartDeps;
+}): Promise<RunningKubelet> {
+  const scope = new Scope();
+  const { clock, prng, client, log } = deps;
+  const cri = createCriClient(deps.cri);
+  const informers = scope.use(createInformerFactory({ client, clock, prng, log }));
+  const recorder = scope.use(createEventRecorder({ client, clock, component: 'kubelet', host: config.nodeName, log }));
+  const runtimePods = new CriPods(cri.runtime);
+  const objects = new NodeObjects(client, clock, informers.informer<Service>(services));
+
+  const node = new NodeStatus(config, {
+    client,
+    clock,
+    problem: () => runtimeProblem(cri),
+    runtimeVersion: async () => {
+      const { runtimeName, runtimeVersion } = await cri.runtime.version({ version: 'v1' });
+      return `${runtimeName}://${runtimeVersion}`;
+    },
+    log,
+  });
+  const resources = new PodResources({
+    clock,
+    objects,
+    mounter: deps.mounter,
+    root: config.rootDir,
+    hostIp: config.nodeIp,
+    allocatable: node.allocatable,
+    clusterDomain: config.clusterDomain,
+  });
+  const event = (
+    pod: Pod,
+    container: Container | undefined,
+    type: 'Normal' | 'Warning',
+    reason: string,
+    message: string,
+  ) =>
+    recorder.event(
+      {
+        ...reference(pod),
+        ...(container && { fieldPath: fieldPathOf(pod, container) }),
+      },
+      type,
+      reason,
+      message,
+    );
+  const prober: Prober = new Prober(scope, {
+    clock,
+    prng,
+    run: createProbeRunner(cri.runtime),
+    onChange: (uid) => kubelet.poke(uid),
+    onFailure: (pod, container, kind, message) =>
+      event(
+        pod,
+        container,
+        'Warning',
+        'Unhealthy',
+        `${kind[0]!.toUpperCase()}${kind.slice(1)} probe failed: ${message}`,
+      ),
+  });
+  const runner = new ContainerRunner({
+    clock,
+    runtime: cri.runtime,
+    images: cri.images,
+    imageManager: new ImageManager({
+      images: cri.images,
+      backoff: new Backoff(clock),
+      monotonicMs: () => clock.monotonicMs(),
+      event,
+    }),
+    crashBackoff: new Backoff(clock),
+    prober,
+    hooks: new LifecycleHooks(cri.runtime, clock, scope.signal),
+    resources,
+    sandboxInputs: (pod, attempt) => ({
+      attempt,
+      dns: podDns(pod, { clusterDns: config.clusterDns, clusterDomain: config.clusterDomain, host: config.hostDns }),
+      logRoot: config.logDir,
+      cgroupParent: cgroupParentOf(config.cgroupRoot, pod),
+    }),
+    event,
+    nodeMemoryBytes: BigInt(config.machine.memoryBytes),
+  });
+  const status = new StatusManager(scope, { client, clock, log });
+  const kubelet: Kubelet = new Kubelet(scope, {
+    clock,
+    cri,
+    pods: informers.informer<Pod>(pods, { fieldSelector: `spec.nodeName=${config.nodeName}` }),
+    runtimePods,
+    runner,
+    prober,
+    status,
+    objects,
+    messages: new TerminationMessages((uid, container, restartCount) =>
+      resources.terminationMessagePath(uid, container, restartCount),
+    ),
+    recorder,
+    hostIp: config.nodeIp,
+    allocatable: () => node.allocatable,
+    log,
+  });
+
+  const registered = node.register(scope.signal);
+  registered.catch(() => {});
+  scope.run(
+    async (signal) => {
+      await registered;
+      kubelet.start();
+      await Promise.all([node.run(signal), node.renewLease(signal)]);
+    },
+    (error) => log('kubelet', error),
+  );
+  return {
+    handler: kubeletHandler({
+      cri,
+      runtimePods,
+      find: (namespace, name) => kubelet.find(namespace, name),
+      list: () => kubelet.list(),
+      waitingReason: (pod, container) => runner.waitingReason(pod, container),
+      now: () => clock.now(),
+      log,
+    }),
+    registered,
+    [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
+  };
+}
+
+async function runtimeProblem(cri: ReturnType<typeof createCriClient>): Promise<string | undefined> {
+  try {
+    const { status } = await cri.runtime.status({ verbose: false });
+    for (const { type, status: good, reason, message } of status?.conditions ?? [])
+      if (!good && (type === 'RuntimeReady' || type === 'NetworkReady'))
+        return type === 'NetworkReady'
+          ? `container runtime network not ready: NetworkReady=false reason:${reason} message:${message}`
+          : `container runtime not ready: RuntimeReady=false reason:${reason} message:${message}`;
+    return undefined;
+  } catch (error) {
+    return `container runtime is down: ${RpcError.from(error).message}`;
+  }
+}
+
+/** `spec.containers{name}`, as events point into a pod. */
+function fieldPathOf(pod: Pod, { name }: Container): string {
+  const init = pod.spec.initContainers?.some((container) => container.name === name) ?? false;
+  return `spec.${init ? 'initContainers' : 'containers'}{${name}}`;
+}
+
+function cgroupParentOf(root: string, pod: Pod): string {
+  const qos = qosClass(pod);
+  const folder = qos === 'Guaranteed' ? '' : `/${qos.toLowerCase()}`;
+  return `${root}${folder}/pod${pod.metadata.uid}`;
+}
