@@ -5,9 +5,11 @@
 import type { Disk, DiskFile } from '#host/disk.ts';
 
 interface Content {
+  /** What was written; zeros follow up to `size`. */
   bytes: Buffer;
-  /** What a crash leaves. */
-  durable: Buffer;
+  size: number;
+  /** How to take back what was not synced, latest last. */
+  unsynced: { readonly position: number; readonly before: Buffer; readonly sizeBefore: number }[];
 }
 
 export class MemoryDisk implements Disk {
@@ -16,8 +18,15 @@ export class MemoryDisk implements Disk {
   /** What would be there after the power went: bytes that were never synced are gone. */
   afterCrash(): MemoryDisk {
     const disk = new MemoryDisk();
-    for (const [path, { durable }] of this.#files)
-      disk.#files.set(path, { bytes: Buffer.from(durable), durable: Buffer.from(durable) });
+    for (const [path, content] of this.#files) {
+      const bytes = Buffer.from(content.bytes);
+      let { size } = content;
+      for (const { position, before, sizeBefore } of content.unsynced.toReversed()) {
+        before.copy(bytes, position);
+        size = sizeBefore;
+      }
+      disk.#files.set(path, { bytes, size, unsynced: [] });
+    }
     return disk;
   }
 
@@ -31,7 +40,10 @@ export class MemoryDisk implements Disk {
 
   async read(path: string): Promise<Buffer | undefined> {
     const content = this.#files.get(path);
-    return content === undefined ? undefined : Buffer.from(content.bytes);
+    if (content === undefined) return undefined;
+    const whole = Buffer.alloc(content.size);
+    content.bytes.copy(whole, 0, 0, content.size);
+    return whole;
   }
 
   async makeFolder(): Promise<void> {}
@@ -53,23 +65,35 @@ export class MemoryDisk implements Disk {
   async open(path: string): Promise<DiskFile> {
     let content = this.#files.get(path);
     if (content === undefined) {
-      content = { bytes: Buffer.alloc(0), durable: Buffer.alloc(0) };
+      content = { bytes: Buffer.alloc(0), size: 0, unsynced: [] };
       this.#files.set(path, content);
     }
     const file = content;
-    const resize = (size: number) => {
-      const resized = Buffer.alloc(size);
-      file.bytes.copy(resized);
-      file.bytes = resized;
+    /** Room for bytes up to `end`. */
+    const reach = (end: number) => {
+      if (file.bytes.length >= end) return;
+      const grown = Buffer.alloc(Math.max(end, file.bytes.length * 2));
+      file.bytes.copy(grown);
+      file.bytes = grown;
     };
+    const remember = (position: number, end: number) =>
+      file.unsynced.push({ position, before: Buffer.from(file.bytes.subarray(position, end)), sizeBefore: file.size });
     return {
       async write(bytes, position) {
-        if (file.bytes.length < position + bytes.length) resize(position + bytes.length);
+        const end = position + bytes.length;
+        reach(end);
+        remember(position, end);
         file.bytes.set(bytes, position);
+        file.size = Math.max(file.size, end);
       },
-      truncate: async (size) => resize(size),
+      async truncate(size) {
+        const { length } = file.bytes;
+        remember(Math.min(size, length), length);
+        if (size < length) file.bytes.fill(0, size);
+        file.size = size;
+      },
       async sync() {
-        file.durable = Buffer.from(file.bytes);
+        file.unsynced = [];
       },
       async [Symbol.asyncDispose]() {},
     };
