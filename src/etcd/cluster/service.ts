@@ -8,7 +8,8 @@ export function clusterService(member: Member): BoundService {
     memberList() {
       const { memberId, name, peerUrls, clientUrls } = member.identity;
       return {
-        header: member.header(),
+        // Without a revision, as upstream: this is no answer of the store.
+        header: member.header(0),
         members: [{ id: memberId, name, peerURLs: peerUrls, clientURLs: clientUrls, isLearner: false }],
       };
     },
