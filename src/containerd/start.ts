@@ -20,6 +20,7 @@ import { createRuntime } from '#runtime/create-runtime.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
 import { Scope } from '#std/scope.ts';
+import type { HttpHandler } from '#transport/http.ts';
 import { ContainerStore } from './cri/container-store.ts';
 import { bundleFolder, type CriContext, type CriPaths, newId, sandboxStateFolder } from './cri/context.ts';
 import { CriEvents } from './cri/events.ts';
@@ -31,6 +32,7 @@ import { StatsCache } from './cri/stats-cache.ts';
 import { stopContainer } from './cri/stop-container.ts';
 import { stopSandbox } from './cri/stop-pod-sandbox.ts';
 import { StreamingServer } from './cri/streaming-server.ts';
+import { dockerApi } from './docker-api.ts';
 import { ensureHelloImage } from './images/hello-image.ts';
 import { ImageService } from './images/image-service.ts';
 import { removeLeftovers, removeWithMounts } from './leftovers.ts';
@@ -70,6 +72,8 @@ export interface Containerd extends AsyncDisposable {
   readonly services: readonly BoundService[];
   /** The same services called in this process. */
   readonly channel: Channel;
+  /** Images over HTTP, for the same listener: what `wherry image` asks. */
+  readonly http: HttpHandler;
   readonly images: ImageService;
   /** Ends all containers, each within `graceMs` and then by SIGKILL, and stops all pods. Records, logs and written files stay. */
   stopAll(options?: { readonly graceMs?: number }): Promise<void>;
@@ -159,6 +163,7 @@ async function start(config: ContainerdConfig, deps: ContainerdDeps, scope: Scop
   return {
     services,
     channel,
+    http: dockerApi(images),
     images,
     stopAll: (options) => stopAll(context, options?.graceMs ?? 0),
     removeAll: () => removeAll(context),

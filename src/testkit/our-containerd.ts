@@ -30,7 +30,7 @@ const daemon = await startContainerd({
 rmSync(`${folder}/containerd.sock`, { force: true });
 const listener = await listen({
   address: { path: `${folder}/containerd.sock` },
-  handler: async () => ({ status: 404, headers: [], body: new Uint8Array(0) }),
+  handler: daemon.http,
   dispatcher: createDispatcher({ services: daemon.services, clock: systemClock }),
 });
 process.once('SIGTERM', async () => {

@@ -4,6 +4,7 @@
  */
 import type { Digest } from '#api-oci/digest.ts';
 import type { Descriptor, ImageConfig } from '#api-oci/image-spec.ts';
+import { readPieces } from '#host/append-file.ts';
 import { ContentError } from '#image/error.ts';
 import type { ImageRecord } from '#image/image-store.ts';
 import { type PackEntry, packImage } from '#image/pack.ts';
@@ -130,15 +131,19 @@ export class ImageService {
     });
   }
 
-  /** All images of an archive; those it does not name get `name`, if there is just one. */
-  import(path: string, { name }: { readonly name?: string } = {}): Promise<NamedImage[]> {
+  /** All images of an archive, by its path or as it comes; those it does not name get `name`, if there is just one. */
+  import(
+    archive: string | AsyncIterable<Uint8Array>,
+    { name, signal }: { readonly name?: string; readonly signal?: AbortSignal } = {},
+  ): Promise<NamedImage[]> {
     return this.#keepingAll(async () => {
-      const imported = await importImages(this.deps, path);
+      const bytes = typeof archive === 'string' ? readPieces(archive) : archive;
+      const imported = await importImages(this.deps, bytes, signal);
       const images: NamedImage[] = [];
       for (const { names, target } of imported) {
         const given = names.length > 0 ? names : name !== undefined && imported.length === 1 ? [name] : [];
         if (given.length === 0)
-          throw new ContentError('InvalidArgument', `${path} has an image without a name; say which it shall have`);
+          throw new ContentError('InvalidArgument', 'the archive has an image without a name; say which it shall have');
         for (const text of given) images.push(await this.#record(parseReference(text), target));
       }
       return [...new Map(images.map((image) => [image.id, image])).values()];

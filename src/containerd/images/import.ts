@@ -5,7 +5,6 @@
 import { type Digest, isDigest } from '#api-oci/digest.ts';
 import { type Descriptor, isIndexType, isManifestType, type Manifest, MediaType } from '#api-oci/image-spec.ts';
 import { manifestBytesMax, parseImage, parseIndex, parseManifest } from '#api-oci/parse-image.ts';
-import { readPieces } from '#host/append-file.ts';
 import type { ContentWriter } from '#image/content-store.ts';
 import { compressionOf, decompress } from '#image/decompress.ts';
 import { ContentError } from '#image/error.ts';
@@ -26,9 +25,13 @@ export interface ImportedImage {
 const layoutBlob = /^blobs\/(sha256|sha512)\/([0-9a-f]+)$/;
 const filesMax = 100_000;
 
-/** Stores and unpacks all images of the archive at `path`. The caller makes the records, and keeps garbage collection away. */
-export async function importImages(deps: ImageDeps, path: string, signal?: AbortSignal): Promise<ImportedImage[]> {
-  const files = await storeFiles(deps, path, signal);
+/** Stores and unpacks all images of an archive, compressed or not. The caller makes the records, and keeps garbage collection away. */
+export async function importImages(
+  deps: ImageDeps,
+  archive: AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+): Promise<ImportedImage[]> {
+  const files = await storeFiles(deps, archive, signal);
   const images: ImportedImage[] = [];
   const index = files.small.get('index.json');
   const dockerManifest = files.small.get('manifest.json');
@@ -46,7 +49,7 @@ export async function importImages(deps: ImageDeps, path: string, signal?: Abort
       images.push(await finishDocker(deps, files, entry, signal));
   }
   if (images.length === 0)
-    throw new ContentError('InvalidArgument', `unrecognized image format: ${path} has no images`);
+    throw new ContentError('InvalidArgument', 'unrecognized image format: the archive has no images');
   return images;
 }
 
@@ -57,7 +60,11 @@ interface StoredFiles {
   readonly digests: ReadonlyMap<string, Digest>;
 }
 
-async function storeFiles(deps: ImageDeps, path: string, signal?: AbortSignal): Promise<StoredFiles> {
+async function storeFiles(
+  deps: ImageDeps,
+  archive: AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+): Promise<StoredFiles> {
   const small = new Map<string, Buffer>();
   const digests = new Map<string, Digest>();
   const links = new Map<string, string>();
@@ -67,7 +74,7 @@ async function storeFiles(deps: ImageDeps, path: string, signal?: AbortSignal): 
   let writer: ContentWriter | undefined;
   let files = 0;
   try {
-    for await (const piece of decompress(readPieces(path))) {
+    for await (const piece of decompress(archive)) {
       signal?.throwIfAborted();
       reader.push(piece);
       for (let event = reader.next(); event !== undefined; event = reader.next())
