@@ -1,10 +1,12 @@
 /**
- * Netlink sockets of the host's own network namespace. The kernel carries out a request inside `send`, so the reply is
+ * Netlink sockets. The kernel carries out a request inside `send`, so the reply is
  * there when `send` returns and nothing ever blocks: requests are plain synchronous calls.
- * Another namespace's netlink goes through the helper, never through a JavaScript thread.
+ * A socket for another namespace is made by the helper; no JavaScript thread ever enters one.
  */
 import koffi from 'koffi';
 import { decodeReplies, encodeMessage, Flag, type NetlinkMessage } from '#wire/netlink/message.ts';
+import { openSocketIn } from './helper/services.ts';
+import type { Zygote } from './helper/zygote.ts';
 
 export const NetlinkProtocol = { route: 0, netfilter: 12 } as const;
 
@@ -51,16 +53,26 @@ export interface Netlink extends Disposable {
   transaction(messages: readonly NetlinkMessage[], what: string): void;
 }
 
+/** A socket in the network namespace of this process. */
 export function openNetlink(protocol: number): Netlink {
+  const socket = koffi.load('libc.so.6').func('int socket(int, int, int)');
+  const fd: number = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+  if (fd < 0) throw new NetlinkError(koffi.errno(), 'open netlink socket', '');
+  return netlinkOn(fd);
+}
+
+/** A socket that the helper made inside another network namespace, where it keeps belonging. */
+export async function openNetlinkIn(helper: Zygote, namespacePath: string, protocol: number): Promise<Netlink> {
+  return netlinkOn(await openSocketIn(helper, namespacePath, { domain: AF_NETLINK, type: SOCK_RAW, protocol }));
+}
+
+function netlinkOn(fd: number): Netlink {
   const libc = koffi.load('libc.so.6');
-  const socket = libc.func('int socket(int, int, int)');
   const send = libc.func('int64_t send(int, const void *, size_t, int)');
   const recv = libc.func('int64_t recv(int, void *, size_t, int)');
   const setsockopt = libc.func('int setsockopt(int, int, int, const void *, uint32_t)');
   const closeFd = libc.func('int close(int)');
 
-  const fd: number = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
-  if (fd < 0) throw new NetlinkError(koffi.errno(), 'open netlink socket', '');
   const option = (level: number, name: number, value: number) => {
     const bytes = Buffer.alloc(4);
     bytes.writeInt32LE(value);
