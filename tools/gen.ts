@@ -7,8 +7,13 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { protobufGenerator } from './gen-protobuf.ts';
 import type { Generator } from './generator.ts';
+import { kubeTypesGenerator } from './kube-types.ts';
 
-const generators: readonly Generator[] = [protobufGenerator('api-etcd'), protobufGenerator('api-cri')];
+const generators: readonly Generator[] = [
+  protobufGenerator('api-etcd'),
+  protobufGenerator('api-cri'),
+  kubeTypesGenerator,
+];
 
 async function main(): Promise<void> {
   const root = new URL('..', import.meta.url).pathname;

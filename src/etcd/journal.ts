@@ -5,6 +5,7 @@
 import { etcdError } from '#api-etcd/errors.ts';
 import { ConfChange, ConfChangeType, Entry, EntryType, HardState } from '#api-etcd/gen/raft.ts';
 import { Metadata } from '#api-etcd/gen/server_metadata.ts';
+import type { Snapshot } from '#api-etcd/gen/wal.ts';
 import type { Disk } from '#host/disk.ts';
 import { nextTurn } from '#host/event-loop.ts';
 import { Wal } from '#storage/wal/wal.ts';
@@ -32,15 +33,26 @@ export class DiskJournal implements Journal, AsyncDisposable {
   readonly term: number;
   #lastIndex: number;
   #waiting: Waiting[] = [];
+  /** Places of checkpoints to write down, with who waits for it. */
+  #saved: { readonly snapshot: Snapshot; readonly done: (error: unknown) => void }[] = [];
   #flushing: Promise<void> | undefined;
   #failed = false;
+  #bytesSinceCheckpoint: number;
 
-  private constructor(wal: Wal, memberId: bigint, term: number, lastIndex: number, onFailed: (error: unknown) => void) {
-    this.#wal = wal;
-    this.#memberId = memberId;
-    this.term = term;
-    this.#lastIndex = lastIndex;
-    this.#onFailed = onFailed;
+  private constructor(options: {
+    readonly wal: Wal;
+    readonly memberId: bigint;
+    readonly term: number;
+    readonly lastIndex: number;
+    readonly bytes: number;
+    readonly onFailed: (error: unknown) => void;
+  }) {
+    this.#wal = options.wal;
+    this.#memberId = options.memberId;
+    this.term = options.term;
+    this.#lastIndex = options.lastIndex;
+    this.#bytesSinceCheckpoint = options.bytes;
+    this.#onFailed = options.onFailed;
   }
 
   /**
@@ -59,7 +71,8 @@ export class DiskJournal implements Journal, AsyncDisposable {
       const { wal, content } = await Wal.open(disk, folder);
       const lastIndex = content.entries.at(-1)?.index ?? content.snapshots.at(-1)?.index ?? 0;
       const term = Math.max(content.hardState.term, content.entries.at(-1)?.term ?? 0) + 1;
-      const journal = new DiskJournal(wal, content.metadata.nodeID, term, lastIndex, onFailed);
+      const bytes = content.entries.reduce((sum, { data }) => sum + (data?.length ?? 0), 0);
+      const journal = new DiskJournal({ wal, memberId: content.metadata.nodeID, term, lastIndex, bytes, onFailed });
       await journal.#begin([]);
       return { journal, metadata: content.metadata, entries: content.entries };
     }
@@ -78,13 +91,39 @@ export class DiskJournal implements Journal, AsyncDisposable {
         }),
       ),
     });
-    const journal = new DiskJournal(wal, identity.memberId, 2, 1, onFailed);
+    const journal = new DiskJournal({ wal, memberId: identity.memberId, term: 2, lastIndex: 1, bytes: 0, onFailed });
     await journal.#begin([joined]);
     return { journal, metadata, entries: [joined] };
   }
 
   get lastIndex(): number {
     return this.#lastIndex;
+  }
+
+  /** Bytes of entries since the last checkpoint began: what a restart would have to do again. */
+  get bytesSinceCheckpoint(): number {
+    return this.#bytesSinceCheckpoint;
+  }
+
+  /** A checkpoint of the state as it is now begins. */
+  checkpointBegins(): void {
+    this.#bytesSinceCheckpoint = 0;
+  }
+
+  /** A checkpoint at `snapshot` is on disk: writes that down, and lets go of files before it. */
+  checkpointSaved(snapshot: Snapshot): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const done = (error: unknown) => {
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      if (this.#failed) {
+        done(etcdError('stopped'));
+        return;
+      }
+      this.#saved.push({ snapshot, done });
+      this.#flushing ??= this.#flush();
+    });
   }
 
   append(data: Uint8Array, done: (error: unknown, index: number) => void): void {
@@ -94,6 +133,11 @@ export class DiskJournal implements Journal, AsyncDisposable {
     }
     this.#waiting.push({ data, done });
     this.#flushing ??= this.#flush();
+  }
+
+  /** Resolves when what was appended is on disk, or was refused. */
+  async flushed(): Promise<void> {
+    await this.#flushing;
   }
 
   /** Waits for what was appended. Nothing may be appended any more. */
@@ -120,7 +164,9 @@ export class DiskJournal implements Journal, AsyncDisposable {
     await nextTurn();
     let batch: Waiting[] = [];
     try {
-      while (this.#waiting.length > 0) {
+      while (this.#waiting.length > 0 || this.#saved.length > 0) {
+        await this.#writeSaved();
+        if (this.#waiting.length === 0) continue;
         batch = this.#takeBatch();
         const first = this.#lastIndex + 1;
         const entries = batch.map(({ data }, i) =>
@@ -136,9 +182,20 @@ export class DiskJournal implements Journal, AsyncDisposable {
     } catch (error) {
       this.#failed = true;
       for (const { done } of [...batch, ...this.#waiting.splice(0)]) done(etcdError('stopped'), 0);
+      for (const { done } of this.#saved.splice(0)) done(etcdError('stopped'));
       this.#onFailed(error);
     }
     this.#flushing = undefined;
+  }
+
+  async #writeSaved(): Promise<void> {
+    for (let saved = this.#saved[0]; saved !== undefined; saved = this.#saved[0]) {
+      await this.#wal.appendSnapshot(saved.snapshot);
+      await this.#wal.sync();
+      await this.#wal.release(saved.snapshot.index);
+      this.#saved.shift();
+      saved.done(undefined);
+    }
   }
 
   #takeBatch(): Waiting[] {
@@ -146,6 +203,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
     let count = 0;
     while (count < this.#waiting.length && (count === 0 || bytes < batchBytesMax))
       bytes += this.#waiting[count++]!.data.length;
+    this.#bytesSinceCheckpoint += bytes;
     return this.#waiting.splice(0, count);
   }
 }

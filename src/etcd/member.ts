@@ -42,6 +42,8 @@ export interface MemberOptions {
   /** Largest entry in bytes. */
   readonly requestBytesMax: number;
   readonly onExpiryFailed: (id: bigint, error: unknown) => void;
+  /** After every entry that was applied while serving. */
+  readonly onApplied?: () => void;
 }
 
 /** Writes that may wait for the disk; more are refused, as upstream does when applying falls behind. */
@@ -54,17 +56,19 @@ export class Member implements Disposable {
   readonly expiry: LeaseExpiry;
   readonly requestBytesMax: number;
   readonly #journal: Journal | undefined;
+  readonly #onApplied: (() => void) | undefined;
   #requestId: bigint;
   #waiting = 0;
   #appliedIndex: number;
   #stopped = false;
 
   constructor(options: MemberOptions) {
-    const { identity, machine, journal, clock, prng, requestBytesMax, onExpiryFailed } = options;
+    const { identity, machine, journal, clock, prng, requestBytesMax, onExpiryFailed, onApplied } = options;
     this.identity = identity;
     this.machine = machine;
     this.requestBytesMax = requestBytesMax;
     this.#journal = journal;
+    this.#onApplied = onApplied;
     this.#appliedIndex = journal?.lastIndex ?? 0;
     // As upstream's generator: the member in the top bits, then what differs between two runs of it, then a counter.
     this.#requestId =
@@ -127,6 +131,7 @@ export class Member implements Disposable {
         const { response, error } = this.#apply(InternalRaftRequest.decode(bytes), index);
         if (error === undefined) resolve(response);
         else reject(error);
+        this.#onApplied?.();
       });
     });
   }

@@ -64,6 +64,31 @@ test('what was acknowledged survives a crash, with its revisions, leases and ids
   await second[Symbol.asyncDispose]();
 });
 
+test('a clean stop leaves a checkpoint: the next start has nothing to do again', { timeout }, async () => {
+  const disk = new MemoryDisk();
+  const first = await start(disk);
+  const client = clientOf(first);
+  await client.leaseGrant({ id: 5n, ttl: 100 });
+  for (let i = 0; i < 300; i++)
+    await client.put({ key: bytes(`k${i % 40}`), value: bytes(`v${i}`), lease: i % 40 === 7 ? 5n : 0n });
+  const { revision } = (await client.deleteRange({ key: bytes('k1') })).header!;
+  await client.compact({ revision: revision - 20 });
+  const wanted = await valuesOf(client);
+  await first[Symbol.asyncDispose]();
+  assert.ok((await disk.list('data/member/snap')).includes('db'));
+  const second = await start(disk.afterCrash());
+  const again = clientOf(second);
+  assert.deepEqual(await valuesOf(again), wanted);
+  await assert.rejects(again.range({ key: bytes('k1'), revision: revision - 21 }), (error) =>
+    isEtcdError(error, 'compacted'),
+  );
+  const old = await again.range({ key: bytes('k1'), revision: revision - 1 });
+  assert.equal(old.kvs.length, 1);
+  await again.leaseRevoke({ id: 5n });
+  assert.equal((await again.range({ key: bytes('k7') })).count, 0);
+  await second[Symbol.asyncDispose]();
+});
+
 test('a write is not answered before it is on disk', { timeout }, async () => {
   const disk = new MemoryDisk();
   let release: (() => void) | undefined;

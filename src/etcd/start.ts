@@ -13,6 +13,8 @@ import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
 import type { HttpHandler } from '#transport/http.ts';
 import { authService } from './auth/service.ts';
+import { Checkpointer } from './checkpoint/checkpointer.ts';
+import { loadCheckpoint } from './checkpoint/save.ts';
 import { clusterService } from './cluster/service.ts';
 import { etcdHttpHandler } from './http.ts';
 import { singleMember } from './identity.ts';
@@ -83,18 +85,38 @@ export async function startEtcd({
   } = config;
   const identity = singleMember({ name, peerUrls, clientUrls, clusterToken });
   if (dataDir === undefined) return serve({ identity, machine: new Machine(), config, deps });
-  assert(deps.disk !== undefined, 'a data folder needs a disk');
+  const { disk, log } = deps;
+  assert(disk !== undefined, 'a data folder needs a disk');
+  const snapFolder = `${dataDir}/member/snap`;
+  const saved = await loadCheckpoint(disk, snapFolder);
+  const savedIndex = saved?.applied.index ?? 0;
   const { journal, metadata, entries } = await DiskJournal.open({
-    disk: deps.disk,
+    disk,
     folder: `${dataDir}/member/wal`,
     identity,
-    onFailed: (error) => deps.log(`the log cannot be written any more: ${error}`),
+    onFailed: (error) => log(`the log cannot be written any more: ${error}`),
   });
+  const missing = entries[0] === undefined ? 0 : entries[0].index - savedIndex - 1;
+  if (missing > 0) throw new Error(`${dataDir}: ${missing} entries between the saved state and the log are missing`);
   // A member stays who it is, whatever it is called today.
   const known = { ...identity, memberId: metadata.nodeID, clusterId: metadata.clusterID };
-  const etcd = serve({ identity: known, machine: new Machine(), config, deps, journal, entries });
+  const etcd = serve({
+    identity: known,
+    machine: saved?.machine ?? new Machine(),
+    config,
+    deps,
+    durable: { journal, disk, snapFolder, savedIndex },
+    entries: entries.filter(({ index }) => index > savedIndex),
+  });
   await etcd.announced;
   return etcd;
+}
+
+interface Durable {
+  readonly journal: DiskJournal;
+  readonly disk: Disk;
+  readonly snapFolder: string;
+  readonly savedIndex: number;
 }
 
 interface ServeOptions {
@@ -102,11 +124,11 @@ interface ServeOptions {
   readonly machine: Machine;
   readonly config: EtcdConfig;
   readonly deps: EtcdDeps;
-  readonly journal?: DiskJournal;
+  readonly durable?: Durable;
   readonly entries?: readonly Entry[];
 }
 
-function serve({ identity, machine, config, deps, journal, entries = [] }: ServeOptions): Etcd & {
+function serve({ identity, machine, config, deps, durable, entries = [] }: ServeOptions): Etcd & {
   readonly announced: Promise<void>;
 } {
   const { progressNotifyIntervalMs = 10 * 60_000, requestBytesMax = requestBytesMaxDefault, txnOpsMax = 128 } = config;
@@ -114,12 +136,23 @@ function serve({ identity, machine, config, deps, journal, entries = [] }: Serve
   const member = new Member({
     identity,
     machine,
-    journal,
+    journal: durable?.journal,
     clock,
     prng,
     requestBytesMax,
     onExpiryFailed: (id, error) => log(`lease ${id.toString(16)} could not be revoked: ${error}`),
+    onApplied: () => checkpointer?.consider(),
   });
+  const checkpointer =
+    durable &&
+    new Checkpointer({
+      disk: durable.disk,
+      folder: durable.snapFolder,
+      member,
+      journal: durable.journal,
+      savedIndex: durable.savedIndex,
+      onFailed: (error) => log(`the state could not be saved: ${error}`),
+    });
   for (const { type, data, index } of entries)
     if (type === EntryType.EntryNormal && data !== undefined && data.length > 0) member.replay(data, index);
   const announced = announce(member);
@@ -139,12 +172,14 @@ function serve({ identity, machine, config, deps, journal, entries = [] }: Serve
     connect: (peer) => connectInMemory({ services, clock, ...(peer && { peer }) }),
     announced,
     fork(forkDeps) {
-      assert(journal === undefined, 'a member with a folder does not fork: two cannot write to it');
+      assert(durable === undefined, 'a member with a folder does not fork: two cannot write to it');
       return serve({ identity, machine: machine.fork(), config, deps: forkDeps });
     },
     async [Symbol.asyncDispose]() {
       member[Symbol.dispose]();
-      await journal?.[Symbol.asyncDispose]();
+      await durable?.journal.flushed();
+      await checkpointer?.finish();
+      await durable?.journal[Symbol.asyncDispose]();
     },
   };
 }

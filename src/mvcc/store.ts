@@ -233,6 +233,11 @@ export class Store {
     for (let i = 0; i < length; i++) yield log.at(i);
   }
 
+  /** The live version of every key, in order of keys. */
+  live(): readonly Version[] {
+    return this.range({ from: '', to: undefined }).versions;
+  }
+
   /** Puts back a version that was read from a checkpoint; they must come in order of revision. */
   restore(main: number, sub: number, tombstone: boolean, record: Uint8Array): void {
     const { key: keyBytes } = KeyValue.decode(record);

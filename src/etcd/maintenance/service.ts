@@ -5,6 +5,7 @@ import { type BoundService, bind } from '#rpc/call.ts';
 import type { Member } from '../member.ts';
 import { serverVersion } from '../version.ts';
 import { hashKv } from './hash-kv.ts';
+import { sendSnapshot } from './snapshot.ts';
 
 /** Upstream's default quota, which it names when none was set. */
 const quotaBytesDefault = 2 * 1024 ** 3;
@@ -39,6 +40,8 @@ export function maintenanceService(member: Member): BoundService {
     hashKV({ revision }) {
       return { header: member.header(), ...hashKv(store, revision) };
     },
+
+    snapshot: (_request, sink) => sendSnapshot(member, sink),
 
     /** There are no pages to free: a checkpoint is written without gaps every time. */
     defragment: () => ({ header: undefined }),

@@ -10,7 +10,7 @@ import type { Disk, DiskFile } from '#host/disk.ts';
 import { RecordReader, RecordType, RecordWriter } from './record.ts';
 
 /** A file is cut when it has grown past this: upstream's figure. */
-export const walFileBytesDefault = 64 << 20;
+export const walFileBytesDefault = 64_000_000;
 /**
  * How far ahead of the last record the file has been filled with zeros: overwriting blocks that are there already makes a sync
  * cheaper than one that has to find new ones.

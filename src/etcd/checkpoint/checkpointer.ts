@@ -1,0 +1,65 @@
+/**
+ * When a member saves its state: once a restart would have to redo as much as the state itself weighs, and when it stops cleanly. One
+ * at a time, in the background, from a fork.
+ */
+import { Snapshot } from '#api-etcd/gen/wal.ts';
+import type { Disk } from '#host/disk.ts';
+import type { DiskJournal } from '../journal.ts';
+import type { Member } from '../member.ts';
+import { removeOldSnapshots, saveCheckpoint } from './save.ts';
+import { confStateOf } from './v2-snapshot.ts';
+
+/** Less than this is not worth a checkpoint. */
+const logBytesMin = 32 << 20;
+
+export interface CheckpointerOptions {
+  readonly disk: Disk;
+  /** `member/snap`. */
+  readonly folder: string;
+  readonly member: Member;
+  readonly journal: DiskJournal;
+  /** Index of the checkpoint that the member started from; 0 for none. */
+  readonly savedIndex: number;
+  readonly onFailed: (error: unknown) => void;
+}
+
+export class Checkpointer {
+  readonly #options: CheckpointerOptions;
+  #savedIndex: number;
+  #running: Promise<void> | undefined;
+
+  constructor(options: CheckpointerOptions) {
+    this.#options = options;
+    this.#savedIndex = options.savedIndex;
+  }
+
+  /** Looks whether it is time. Called after every entry: costs nothing when it is not. */
+  consider(): void {
+    const { journal, member, onFailed } = this.#options;
+    if (this.#running !== undefined) return;
+    if (journal.bytesSinceCheckpoint < Math.max(logBytesMin, member.store.recordBytes)) return;
+    this.#running = this.#save()
+      .catch(onFailed)
+      .finally(() => {
+        this.#running = undefined;
+      });
+  }
+
+  /** Saves what there is, for whoever opens the folder next. Nothing may be written meanwhile. */
+  async finish(): Promise<void> {
+    await this.#running;
+    if (this.#options.member.appliedIndex > this.#savedIndex) await this.#save();
+  }
+
+  async #save(): Promise<void> {
+    const { disk, folder, member, journal } = this.#options;
+    const { identity, appliedIndex: index } = member;
+    const applied = { index, term: journal.term };
+    const machine = member.machine.fork();
+    journal.checkpointBegins();
+    await saveCheckpoint({ disk, folder, machine, identity, applied });
+    await journal.checkpointSaved(Snapshot.create({ ...applied, confState: confStateOf(identity) }));
+    this.#savedIndex = index;
+    await removeOldSnapshots(disk, folder);
+  }
+}

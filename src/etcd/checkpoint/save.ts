@@ -1,0 +1,75 @@
+/**
+ * Saves a member's state beside its log, so that the log can be cut: the backend file, then the raft snapshot that says where it stands.
+ * Each file replaces the one before it whole; a crash in between leaves the older state and the log after it.
+ */
+import type { Disk } from '#host/disk.ts';
+import { nextTurn } from '#host/event-loop.ts';
+import type { Machine } from '../machine.ts';
+import type { MemberIdentity } from '../member.ts';
+import { type AppliedPlace, backendFile, readBackend } from './backend.ts';
+import { snapshotFile, snapshotFileName } from './v2-snapshot.ts';
+
+/** Bytes written in one turn of the event loop. */
+const sliceBytes = 256 << 10;
+/** Raft snapshots kept, the newest ones. */
+const snapshotFilesMax = 2;
+
+/** @param machine a fork: nobody changes it meanwhile */
+export async function saveCheckpoint(options: {
+  readonly disk: Disk;
+  /** `member/snap`. */
+  readonly folder: string;
+  readonly machine: Machine;
+  readonly identity: MemberIdentity;
+  readonly applied: AppliedPlace;
+}): Promise<void> {
+  const { disk, folder, machine, identity, applied } = options;
+  await disk.makeFolder(folder);
+  await replaceFile(disk, `${folder}/db`, backendFile(machine, identity, applied).pages());
+  await replaceFile(disk, `${folder}/${snapshotFileName(applied)}`, [snapshotFile(machine, identity, applied)]);
+  await disk.syncFolder(folder);
+}
+
+/** Removes raft snapshots that newer ones have replaced. */
+export async function removeOldSnapshots(disk: Disk, folder: string): Promise<void> {
+  const names = (await disk.list(folder)).filter((name) => name.endsWith('.snap'));
+  for (const name of names.slice(0, -snapshotFilesMax)) await disk.remove(`${folder}/${name}`);
+}
+
+/** The state saved last; undefined when there is none. @throws as {@link readBackend} */
+export async function loadCheckpoint(
+  disk: Disk,
+  folder: string,
+): Promise<{ readonly machine: Machine; readonly applied: AppliedPlace } | undefined> {
+  const file = await disk.read(`${folder}/db`);
+  return file === undefined || file.length === 0 ? undefined : readBackend(file);
+}
+
+async function replaceFile(disk: Disk, path: string, pieces: Iterable<Buffer>): Promise<void> {
+  const fresh = `${path}.tmp`;
+  await disk.remove(fresh);
+  const file = await disk.open(fresh);
+  try {
+    let at = 0;
+    let slice: Buffer[] = [];
+    let waiting = 0;
+    const write = async () => {
+      const bytes = Buffer.concat(slice);
+      slice = [];
+      waiting = 0;
+      await file.write(bytes, at);
+      at += bytes.length;
+      await nextTurn();
+    };
+    for (const piece of pieces) {
+      slice.push(piece);
+      waiting += piece.length;
+      if (waiting >= sliceBytes) await write();
+    }
+    await write();
+    await file.sync();
+  } finally {
+    await file[Symbol.asyncDispose]();
+  }
+  await disk.rename(fresh, path);
+}

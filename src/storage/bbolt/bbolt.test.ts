@@ -1,0 +1,69 @@
+/** What is written comes back: many pages, deep trees, values over several pages, empty buckets; damage is refused. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { randomBytes, seededPrng } from '#std/prng.ts';
+import { BboltError } from './format.ts';
+import { BboltReader } from './read.ts';
+import { type BucketSource, layOut, type Pair } from './write.ts';
+
+function bucket(name: string, pairs: readonly Pair[]): BucketSource {
+  return { name, pairs: () => pairs };
+}
+
+const text = (value: string) => Buffer.from(value);
+const numbered = (count: number, value: (i: number) => Uint8Array): Pair[] =>
+  Array.from({ length: count }, (_, i) => ({ key: text(String(i).padStart(40, '0')), value: value(i) }));
+
+const prng = seededPrng(5);
+const buckets = [
+  bucket(
+    'deep',
+    numbered(30_000, (i) => text(`value ${i}`)),
+  ),
+  bucket('empty', []),
+  bucket(
+    'large',
+    numbered(5, (i) => randomBytes(prng, 3000 * i)),
+  ),
+  bucket('one', [{ key: text('k'), value: text('') }]),
+];
+
+test('a file of many shapes reads as it was written', { timeout: 20_000 }, () => {
+  const file = layOut(buckets);
+  const bytes = Buffer.concat([...file.pages()]);
+  assert.equal(bytes.length, file.size);
+  const reader = new BboltReader(bytes);
+  assert.deepEqual(
+    reader.bucketNames(),
+    buckets.map(({ name }) => name),
+  );
+  for (const { name, pairs } of buckets)
+    assert.deepEqual(
+      [...reader.pairs(name)].map(({ key, value }) => [key.toString(), Buffer.from(value).toString('base64')]),
+      [...pairs()].map(({ key, value }) => [Buffer.from(key).toString(), Buffer.from(value).toString('base64')]),
+    );
+  assert.deepEqual([...reader.pairs('absent')], []);
+});
+
+test('one damaged meta page is survived, two are refused', () => {
+  const bytes = Buffer.concat([...layOut(buckets.slice(1)).pages()]);
+  bytes[20]! ^= 1;
+  assert.equal(new BboltReader(bytes).bucketNames().length, 3);
+  bytes[4096 + 20]! ^= 1;
+  assert.throws(() => new BboltReader(bytes), BboltError);
+});
+
+test('a page that points elsewhere is an error, not a crash', () => {
+  const good = Buffer.concat([...layOut(buckets.slice(1)).pages()]);
+  for (let round = 0; round < 300; round++) {
+    const bytes = Buffer.from(good);
+    // Past the metas, which have a checksum.
+    for (let i = 0; i < 3; i++) bytes[12_288 + (prng.uint32() % (bytes.length - 12_288))] = prng.uint32() & 0xff;
+    try {
+      const reader = new BboltReader(bytes);
+      for (const name of reader.bucketNames()) for (const pair of reader.pairs(name)) assert.ok(pair.key.length >= 0);
+    } catch (error) {
+      assert.ok(error instanceof BboltError, String(error));
+    }
+  }
+});
