@@ -62,13 +62,15 @@ export class DiskJournal implements Journal, AsyncDisposable {
   static async open(options: {
     readonly disk: Disk;
     readonly folder: string;
+    /** A file is cut when it has grown past this. */
+    readonly fileBytes: number;
     readonly identity: MemberIdentity;
     /** The disk does not take writes any more; nothing that waits was acknowledged. */
     readonly onFailed: (error: unknown) => void;
   }): Promise<OpenJournal> {
-    const { disk, folder, identity, onFailed } = options;
+    const { disk, folder, fileBytes, identity, onFailed } = options;
     if (await Wal.exists(disk, folder)) {
-      const { wal, content } = await Wal.open(disk, folder);
+      const { wal, content } = await Wal.open(disk, folder, fileBytes);
       const lastIndex = content.entries.at(-1)?.index ?? content.snapshots.at(-1)?.index ?? 0;
       const term = Math.max(content.hardState.term, content.entries.at(-1)?.term ?? 0) + 1;
       const bytes = content.entries.reduce((sum, { data }) => sum + (data?.length ?? 0), 0);
@@ -77,7 +79,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
       return { journal, metadata: content.metadata, entries: content.entries };
     }
     const metadata = Metadata.create({ nodeID: identity.memberId, clusterID: identity.clusterId });
-    const wal = await Wal.create(disk, folder, metadata);
+    const wal = await Wal.create(disk, folder, metadata, fileBytes);
     const joined = Entry.create({
       type: EntryType.EntryConfChange,
       term: 1,

@@ -7,6 +7,7 @@ import type { WatchItem } from '#etcd-client/watch-stream.ts';
 import { systemClock } from '#host/clock.ts';
 import type { Disk } from '#host/disk.ts';
 import { drainTurns } from '#host/event-loop.ts';
+import { LockedError } from '#host/lock-file.ts';
 import { utf8Decode, utf8Encode } from '#std/bytes.ts';
 import type { Clock } from '#std/clock.ts';
 import { seededPrng } from '#std/prng.ts';
@@ -100,6 +101,7 @@ test('a write is not answered before it is on disk', { timeout }, async () => {
     rename: (source, target) => disk.rename(source, target),
     remove: (path) => disk.remove(path),
     syncFolder: () => disk.syncFolder(),
+    lock: (path) => disk.lock(path),
     async open(path) {
       const file = await disk.open(path);
       return {
@@ -131,6 +133,15 @@ test('a write is not answered before it is on disk', { timeout }, async () => {
   await put;
   assert.deepEqual(await valuesOf(client), { a: '1' });
   await etcd[Symbol.asyncDispose]();
+});
+
+test('a folder is for one member at a time', { timeout }, async () => {
+  const disk = new MemoryDisk();
+  const first = await start(disk);
+  await assert.rejects(start(disk), LockedError);
+  await first[Symbol.asyncDispose]();
+  const second = await start(disk);
+  await second[Symbol.asyncDispose]();
 });
 
 test('a fork has the data and goes its own way', { timeout }, async () => {

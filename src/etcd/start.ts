@@ -11,6 +11,7 @@ import { createDispatcher, type RpcDispatcher } from '#rpc/server.ts';
 import { assert } from '#std/assert.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
+import { walFileBytesDefault } from '#storage/wal/wal.ts';
 import type { HttpHandler } from '#transport/http.ts';
 import { authService } from './auth/service.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
@@ -38,6 +39,10 @@ export interface EtcdConfig {
   readonly clusterToken?: string;
   /** Undefined keeps everything in memory only. */
   readonly dataDir?: string;
+  /** Files of the log are cut at this size. Default 64 MB, as upstream's. */
+  readonly logFileBytes?: number;
+  /** The state is saved when the log since then weighs as much as the state, and at least this. Default 32 MiB. */
+  readonly checkpointLogBytesMin?: number;
   /** `--watch-progress-notify-interval`; default 10 minutes. */
   readonly progressNotifyIntervalMs?: number;
   /** `--max-request-bytes`; default 1.5 MiB. */
@@ -85,14 +90,35 @@ export async function startEtcd({
   } = config;
   const identity = singleMember({ name, peerUrls, clientUrls, clusterToken });
   if (dataDir === undefined) return serve({ identity, machine: new Machine(), config, deps });
-  const { disk, log } = deps;
+  const { disk } = deps;
   assert(disk !== undefined, 'a data folder needs a disk');
+  await disk.makeFolder(`${dataDir}/member`);
+  const lock = await disk.lock(`${dataDir}/member/lock`);
+  try {
+    return await open({ dataDir, identity, config, deps, disk, lock });
+  } catch (error) {
+    await lock[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function open(options: {
+  readonly dataDir: string;
+  readonly identity: MemberIdentity;
+  readonly config: EtcdConfig;
+  readonly deps: EtcdDeps;
+  readonly disk: Disk;
+  readonly lock: AsyncDisposable;
+}): Promise<Etcd> {
+  const { dataDir, identity, config, deps, disk, lock } = options;
+  const { log } = deps;
   const snapFolder = `${dataDir}/member/snap`;
   const saved = await loadCheckpoint(disk, snapFolder);
   const savedIndex = saved?.applied.index ?? 0;
   const { journal, metadata, entries } = await DiskJournal.open({
     disk,
     folder: `${dataDir}/member/wal`,
+    fileBytes: config.logFileBytes ?? walFileBytesDefault,
     identity,
     onFailed: (error) => log(`the log cannot be written any more: ${error}`),
   });
@@ -105,7 +131,7 @@ export async function startEtcd({
     machine: saved?.machine ?? new Machine(),
     config,
     deps,
-    durable: { journal, disk, snapFolder, savedIndex },
+    durable: { journal, disk, snapFolder, savedIndex, lock },
     entries: entries.filter(({ index }) => index > savedIndex),
   });
   await etcd.announced;
@@ -117,6 +143,8 @@ interface Durable {
   readonly disk: Disk;
   readonly snapFolder: string;
   readonly savedIndex: number;
+  /** Nobody else opens the folder while it is held. */
+  readonly lock: AsyncDisposable;
 }
 
 interface ServeOptions {
@@ -131,7 +159,12 @@ interface ServeOptions {
 function serve({ identity, machine, config, deps, durable, entries = [] }: ServeOptions): Etcd & {
   readonly announced: Promise<void>;
 } {
-  const { progressNotifyIntervalMs = 10 * 60_000, requestBytesMax = requestBytesMaxDefault, txnOpsMax = 128 } = config;
+  const {
+    progressNotifyIntervalMs = 10 * 60_000,
+    requestBytesMax = requestBytesMaxDefault,
+    txnOpsMax = 128,
+    checkpointLogBytesMin = 32 << 20,
+  } = config;
   const { clock, prng, log } = deps;
   const member = new Member({
     identity,
@@ -151,6 +184,7 @@ function serve({ identity, machine, config, deps, durable, entries = [] }: Serve
       member,
       journal: durable.journal,
       savedIndex: durable.savedIndex,
+      logBytesMin: checkpointLogBytesMin,
       onFailed: (error) => log(`the state could not be saved: ${error}`),
     });
   for (const { type, data, index } of entries)
@@ -180,6 +214,7 @@ function serve({ identity, machine, config, deps, durable, entries = [] }: Serve
       await durable?.journal.flushed();
       await checkpointer?.finish();
       await durable?.journal[Symbol.asyncDispose]();
+      await durable?.lock[Symbol.asyncDispose]();
     },
   };
 }

@@ -4,6 +4,7 @@
  */
 import { open, rename } from 'node:fs/promises';
 import { listFolder, makeFolder, readIfThere, removeTree, syncFolder } from './files.ts';
+import { lockFile } from './lock-file.ts';
 
 export interface DiskFile extends AsyncDisposable {
   /** Writes all of `bytes` at `position`; the file grows as needed. */
@@ -26,6 +27,8 @@ export interface Disk {
   rename(source: string, target: string): Promise<void>;
   /** Nothing there is fine. */
   remove(path: string): Promise<void>;
+  /** Holds a file until disposed. @throws LockedError (`./lock-file.ts`) when somebody else does */
+  lock(path: string): Promise<AsyncDisposable>;
   /** Makes names in the folder durable. */
   syncFolder(path: string): Promise<void>;
 }
@@ -41,6 +44,7 @@ export const hostDisk: Disk = {
   rename,
   remove: removeTree,
   syncFolder,
+  lock: lockFile,
   async open(path) {
     const file = await openInPlace(path);
     return {

@@ -3,6 +3,11 @@
  * Names are durable at once; only bytes wait for `sync`.
  */
 import type { Disk, DiskFile } from '#host/disk.ts';
+import { LockedError } from '#host/lock-file.ts';
+import { below, type Prng } from '#std/prng.ts';
+
+/** What reaches a disk whole or not at all. */
+const sectorBytes = 512;
 
 interface Content {
   /** What was written; zeros follow up to `size`. */
@@ -14,18 +19,33 @@ interface Content {
 
 export class MemoryDisk implements Disk {
   readonly #files = new Map<string, Content>();
+  readonly #locks = new Set<string>();
 
-  /** What would be there after the power went: bytes that were never synced are gone. */
-  afterCrash(): MemoryDisk {
+  /**
+   * What would be there after the power went. Without `prng` nothing that was not synced; with it, of each sector as many of its unsynced
+   * writes, in order, as chance has it.
+   */
+  afterCrash(prng?: Prng): MemoryDisk {
     const disk = new MemoryDisk();
-    for (const [path, content] of this.#files) {
-      const bytes = Buffer.from(content.bytes);
-      let { size } = content;
-      for (const { position, before, sizeBefore } of content.unsynced.toReversed()) {
-        before.copy(bytes, position);
-        size = sizeBefore;
+    for (const [path, { bytes, size, unsynced }] of this.#files) {
+      const left = Buffer.from(bytes);
+      const sectors = Math.ceil(left.length / sectorBytes);
+      for (let sector = 0; sector < sectors; sector++) {
+        const start = sector * sectorBytes;
+        const end = start + sectorBytes;
+        const touching = unsynced.filter(({ position, before }) => position < end && position + before.length > start);
+        const reached = prng === undefined ? 0 : below(prng, touching.length + 1);
+        for (const { position, before } of touching.slice(reached).reverse()) {
+          const from = Math.max(start, position);
+          before.copy(left, from, from - position, Math.min(end, position + before.length) - position);
+        }
       }
-      disk.#files.set(path, { bytes, size, unsynced: [] });
+      // Sizes are kept: the log's files have theirs from the start.
+      disk.#files.set(path, {
+        bytes: left,
+        size: prng === undefined ? (unsynced[0]?.sizeBefore ?? size) : size,
+        unsynced: [],
+      });
     }
     return disk;
   }
@@ -61,6 +81,16 @@ export class MemoryDisk implements Disk {
   }
 
   async syncFolder(): Promise<void> {}
+
+  async lock(path: string): Promise<AsyncDisposable> {
+    if (this.#locks.has(path)) throw new LockedError(`${path} is held`);
+    this.#locks.add(path);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.#locks.delete(path);
+      },
+    };
+  }
 
   async open(path: string): Promise<DiskFile> {
     let content = this.#files.get(path);

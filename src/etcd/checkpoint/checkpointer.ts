@@ -9,9 +9,6 @@ import type { Member } from '../member.ts';
 import { removeOldSnapshots, saveCheckpoint } from './save.ts';
 import { confStateOf } from './v2-snapshot.ts';
 
-/** Less than this is not worth a checkpoint. */
-const logBytesMin = 32 << 20;
-
 export interface CheckpointerOptions {
   readonly disk: Disk;
   /** `member/snap`. */
@@ -20,6 +17,8 @@ export interface CheckpointerOptions {
   readonly journal: DiskJournal;
   /** Index of the checkpoint that the member started from; 0 for none. */
   readonly savedIndex: number;
+  /** Less than this is not worth a checkpoint. */
+  readonly logBytesMin: number;
   readonly onFailed: (error: unknown) => void;
 }
 
@@ -35,7 +34,7 @@ export class Checkpointer {
 
   /** Looks whether it is time. Called after every entry: costs nothing when it is not. */
   consider(): void {
-    const { journal, member, onFailed } = this.#options;
+    const { journal, member, logBytesMin, onFailed } = this.#options;
     if (this.#running !== undefined) return;
     if (journal.bytesSinceCheckpoint < Math.max(logBytesMin, member.store.recordBytes)) return;
     this.#running = this.#save()
