@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Deployment, EventsEvent, HorizontalPodAutoscaler, List, Pod } from '../src/api-kube/gen/types.ts';
+import { readDeclaration } from './kube-descriptions.ts';
 import { typesOf } from './kube-types.ts';
 
 test('types that share a name: one keeps it, the others carry group or version', () => {
@@ -47,4 +48,20 @@ test('objects as the server hands them out have their types', () => {
   const metrics: HorizontalPodAutoscaler['spec']['metrics'] = [{ type: 'Resource' }];
   assert.equal(deployment.spec.template.spec.containers[0]!.name, 'c');
   assert.deepEqual([event.note, metrics.length], ['pulled', 1]);
+});
+
+test('descriptions of a declaration: of the class and of its fields, without the escapes of TypeScript', () => {
+  const { own, ofFields } = readDeclaration(`/**
+* ListMeta of a \\"list\\".
+*/
+export declare class V1ListMeta {
+    /**
+    * The server\\'s.
+    */
+    '_continue'?: string;
+    'selfLink'?: string;
+}
+`);
+  assert.equal(own, 'ListMeta of a "list".');
+  assert.deepEqual([...ofFields], [['continue', "The server's."]]);
 });

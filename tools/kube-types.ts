@@ -5,6 +5,7 @@
  */
 import { pathToFileURL } from 'node:url';
 import type { Generator } from './generator.ts';
+import { descriptionInputs, descriptionsOf } from './kube-descriptions.ts';
 
 type Facts = typeof import('../src/api-kube/facts.ts');
 
@@ -13,10 +14,13 @@ const factsPath = 'src/api-kube/facts.ts';
 export const kubeTypesGenerator: Generator = {
   name: 'Kubernetes types',
   outputFolder: 'src/api-kube/gen',
-  inputs: () => [factsPath, 'tools/kube-types.ts'],
+  inputs: (root) => [factsPath, 'tools/kube-types.ts', 'tools/kube-descriptions.ts', ...descriptionInputs(root)],
   async run(root) {
     const facts = (await import(pathToFileURL(`${root}/${factsPath}`).href)) as Facts;
-    return new Map([['types.ts', typesOf(facts)]]);
+    return new Map([
+      ['types.ts', typesOf(facts)],
+      ['descriptions.ts', descriptionsOf(root, facts.types)],
+    ]);
   },
 };
 

@@ -25,6 +25,7 @@ import { bootstrap } from './bootstrap/bootstrap.ts';
 import { createDiscovery } from './discovery/discovery.ts';
 import { answerHealth, type Check } from './health.ts';
 import { LeasePool } from './lease-pool.ts';
+import { createOpenApi } from './openapi/openapi.ts';
 import { createPipeline, type Handler, type RequestContext, type Stage } from './pipeline.ts';
 import type { ObjectReader } from './reader.ts';
 import { ResourceRegistry } from './registry.ts';
@@ -173,6 +174,16 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
     verifyToken,
   });
   const discovery = createDiscovery(registry, () => config.externalAddress);
+  const openApi = createOpenApi({
+    registry,
+    clock,
+    version: config.version,
+    descriptions: async () => {
+      // Half a megabyte of text that most servers never show.
+      const { descriptions } = await import('#api-kube/gen/descriptions.ts');
+      return (type, field) => descriptions[field === undefined ? type : `${type}.${field}`];
+    },
+  });
   const checks: Readonly<Record<string, Check>> = {
     ping: () => undefined,
     etcd: () => undefined,
@@ -202,6 +213,7 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
       return (
         answerHealth(context, checks, log) ??
         discovery.answer(context) ??
+        (await openApi.answer(context)) ??
         answerDocuments(context, config, deps.signer) ??
         Promise.reject(noSuchPathError())
       );

@@ -50,6 +50,7 @@ function readTypes(): ReadonlyMap<string, ObjectSchema> {
       const required = head[colon - 1] === '!';
       const word = (key: string) => words.find((entry) => entry.startsWith(`${key}=`))?.slice(key.length + 1);
       const mergeKey = word('key');
+      const mapType = word('map') as Field['mapType'];
       fields.set(head.slice(0, required ? colon - 1 : colon), {
         schema: typeOf(head.slice(colon + 1)),
         required,
@@ -57,6 +58,7 @@ function readTypes(): ReadonlyMap<string, ObjectSchema> {
         ...(mergeKey !== undefined && { mergeKey }),
         listType: (word('list') ?? 'atomic') as Field['listType'],
         listKeys: word('by')?.split(',') ?? [],
+        ...(mapType !== undefined && { mapType }),
       });
     }
   }
@@ -64,6 +66,9 @@ function readTypes(): ReadonlyMap<string, ObjectSchema> {
 }
 
 const schemas = readTypes();
+
+/** Every type, those inside others too, by its name in the facts table: `core/v1.PodSpec`. */
+export const builtInTypes: ReadonlyMap<string, ObjectSchema> = schemas;
 
 /** @throws when the kind is not built in: a mistake of the caller. */
 export function schemaOf({ group, version, kind }: GroupVersionKind): ObjectSchema {

@@ -43,6 +43,8 @@ export interface Field {
   readonly mergeKey?: string;
   readonly listType: 'atomic' | 'set' | 'map';
   readonly listKeys: readonly string[];
+  /** For maps: appliers own it as a whole, or key by key. Granular where nothing is said. */
+  readonly mapType?: 'atomic' | 'granular';
 }
 
 /** What is not of the type; `message` in Go's words. */
