@@ -6,6 +6,7 @@ import { etcdError } from '#api-etcd/errors.ts';
 import type { InternalRaftRequest as Entry } from '#api-etcd/gen/raft_internal.ts';
 import { InternalRaftRequest } from '#api-etcd/gen/raft_internal.ts';
 import type { ResponseHeader } from '#api-etcd/gen/rpc.ts';
+import { nextTurn } from '#host/event-loop.ts';
 import type { Store } from '#mvcc/store.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
@@ -49,6 +50,9 @@ export interface MemberOptions {
 /** Writes that may wait for the disk; more are refused, as upstream does when applying falls behind. */
 const proposalsMax = 5000;
 
+/** A few milliseconds of work. */
+const compactVersionsPerTurn = 4000;
+
 export class Member implements Disposable {
   readonly identity: MemberIdentity;
   readonly machine: Machine;
@@ -58,6 +62,7 @@ export class Member implements Disposable {
   readonly #journal: Journal | undefined;
   readonly #onApplied: (() => void) | undefined;
   #requestId: bigint;
+  #compacting: Promise<void> | undefined;
   #waiting = 0;
   #appliedIndex: number;
   #stopped = false;
@@ -149,6 +154,18 @@ export class Member implements Disposable {
     this.#apply(entry, index);
   }
 
+  /** Resolves when what compactions have left is freed. */
+  compacted(): Promise<void> {
+    this.#compacting ??= this.#compact().finally(() => {
+      this.#compacting = undefined;
+    });
+    return this.#compacting;
+  }
+
+  async #compact(): Promise<void> {
+    while (!this.#stopped && this.store.compactStep(compactVersionsPerTurn)) await nextTurn();
+  }
+
   [Symbol.dispose](): void {
     this.#stopped = true;
     this.expiry[Symbol.dispose]();
@@ -163,6 +180,7 @@ export class Member implements Disposable {
         this.expiry.renew(lease.id, lease.ttl);
       } else if (entry.leaseRevoke !== undefined) this.expiry.remove(entry.leaseRevoke.id);
     }
+    if (entry.compaction !== undefined) void this.compacted();
     this.hub.notify(applied.changes, this.store.compactRevision);
     return applied;
   }

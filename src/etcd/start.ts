@@ -189,6 +189,8 @@ function serve({ identity, machine, config, deps, durable, entries = [] }: Serve
     });
   for (const { type, data, index } of entries)
     if (type === EntryType.EntryNormal && data !== undefined && data.length > 0) member.replay(data, index);
+  // What a compaction before the stop, or before the fork, has left.
+  void member.compacted();
   const announced = announce(member);
   const messageBytesMax = requestBytesMax + messageOverheadBytes;
   const services = [

@@ -16,6 +16,11 @@ export class Segment {
   }
 }
 
+/** Whether what is alive in a segment should move, so that the rest can go. One that may still be written to stays. */
+export function isMostlyDead({ bytes, used, live }: Segment): boolean {
+  return live * 2 < used && bytes.length - used < bytes.length / 4;
+}
+
 export class SegmentWriter {
   #current: Segment | undefined;
   #nextBytes: number;

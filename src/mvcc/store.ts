@@ -6,8 +6,9 @@
 import { etcdError } from '#api-etcd/errors.ts';
 import { KeyValue } from '#api-etcd/gen/kv.ts';
 import { assert } from '#std/assert.ts';
+import { Compaction } from './compaction.ts';
 import { KeyTree } from './key-tree.ts';
-import { type Segment, SegmentWriter } from './segments.ts';
+import { SegmentWriter } from './segments.ts';
 import { SharedLog } from './shared-log.ts';
 import { bytesOfKey, keyOf, Version, versionAt } from './version.ts';
 
@@ -40,6 +41,8 @@ export class Store {
   #segments = new SegmentWriter();
   #main = 1;
   #compacted = -1;
+  #finished = -1;
+  #compaction: Compaction | undefined;
   /** Versions up to here are shared with a fork: they never change again. */
   #sharedUpTo = 0;
   #changes: Version[] | undefined;
@@ -83,6 +86,8 @@ export class Store {
     fork.#segments = this.#segments.fork();
     fork.#main = this.#main;
     fork.#compacted = this.#compacted;
+    // A compaction that is under way starts again in the fork.
+    fork.#finished = this.#finished;
     fork.#recordBytes = this.#recordBytes;
     fork.#sharedUpTo = this.#sharedUpTo = this.#main;
     return fork;
@@ -169,39 +174,36 @@ export class Store {
   }
 
   /**
-   * Drops what no reader at `revision` or later needs.
+   * Makes revisions before `revision` unreadable, at once; {@link compactStep} then frees what they took.
    * @throws RpcError OutOfRange when that was done already, or the revision is not there yet
    */
   compact(revision: number): void {
     if (revision <= this.#compacted) throw etcdError('compacted');
     if (revision > this.#main) throw etcdError('futureRevision');
-    const before = this.#compacted;
     this.#compacted = revision;
-    const dropped = new Set<Version>();
-    const replaced = new Map<Version, Version>();
-    const seen = new Set<string>();
-    const start = this.#log.indexWhere((version) => version.main > before);
-    const end = this.#log.indexWhere((version) => version.main > revision);
-    // Only a key with a version since the last compaction has anything to drop; a tombstone at that revision was left then.
-    for (let i = 0; i < end; i++) {
-      const version = this.#log.at(i);
-      if ((i < start && !version.tombstone) || seen.has(version.key)) continue;
-      seen.add(version.key);
-      this.#compactKey(version.key, revision, dropped, replaced);
+  }
+
+  /** Revisions before this one take no room any more: at most {@link compactRevision}. */
+  get finishedCompactRevision(): number {
+    return this.#finished;
+  }
+
+  /** Frees a piece of what compactions have left, looking at up to `versionsMax` versions. @returns whether there is more to do */
+  compactStep(versionsMax: number): boolean {
+    if (this.#finished >= this.#compacted) return false;
+    assert(this.#changes === undefined, 'not inside a write');
+    this.#compaction ??= new Compaction(this.#compacted);
+    const left = this.#compaction.step(
+      { tree: this.#tree, log: this.#log, segments: this.#segments, sharedUpTo: this.#sharedUpTo },
+      versionsMax,
+    );
+    this.#recordBytes -= this.#compaction.takeDroppedBytes();
+    if (left !== undefined) {
+      this.#log = left;
+      this.#finished = this.#compaction.revision;
+      this.#compaction = undefined;
     }
-    for (const { segment, start: from, end: to } of dropped) {
-      segment.live -= to - from;
-      this.#recordBytes -= to - from;
-    }
-    const kept: Version[] = [];
-    for (let i = 0; i < this.#log.length; i++) {
-      const version = this.#log.at(i);
-      if (dropped.has(version)) continue;
-      const fresh = replaced.get(version) ?? version;
-      this.#vacuum(fresh);
-      kept.push(fresh);
-    }
-    this.#log = new SharedLog(kept);
+    return this.#finished < this.#compacted;
   }
 
   /**
@@ -249,10 +251,11 @@ export class Store {
     this.#main = Math.max(this.#main, main);
   }
 
-  /** After the last {@link restore}: the compaction that the checkpoint had seen, -1 for none. */
-  restored(compactRevision: number): void {
-    this.#compacted = compactRevision;
-    this.#main = Math.max(this.#main, compactRevision);
+  /** After the last {@link restore}: the compactions that the checkpoint had seen finished and begun, -1 for none. */
+  restored(finishedCompactRevision: number, compactRevision: number): void {
+    this.#finished = finishedCompactRevision;
+    this.#compacted = Math.max(finishedCompactRevision, compactRevision);
+    this.#main = Math.max(this.#main, this.#compacted);
   }
 
   #append(key: string, head: Version | undefined, tombstone: boolean, record: KeyValue): void {
@@ -272,55 +275,4 @@ export class Store {
     this.#log.push(version);
     this.#recordBytes += version.end - version.start;
   }
-
-  #compactKey(key: string, revision: number, dropped: Set<Version>, replaced: Map<Version, Version>): void {
-    const head = this.#tree.get(key);
-    const oldest = versionAt(head, revision);
-    if (head === undefined || oldest === undefined) return;
-    // A delete at the very revision stays: whoever watches from there must see it.
-    const keepsOldest = !oldest.tombstone || oldest.main === revision;
-    const tail = keepsOldest ? oldest.previous : oldest;
-    for (let version = tail; version !== undefined; version = version.previous) dropped.add(version);
-    if (tail === undefined) return;
-    if (tail === head) {
-      this.#tree.delete(key);
-      return;
-    }
-    let above = head;
-    while (above.previous !== tail) above = above.previous!;
-    if (above.main > this.#sharedUpTo) {
-      above.previous = undefined;
-      return;
-    }
-    // A fork still needs the tail: this store gets copies of what stands before it.
-    const chain: Version[] = [];
-    for (let version: Version = head; ; version = version.previous!) {
-      chain.push(version);
-      if (version === above) break;
-    }
-    let below: Version | undefined;
-    for (const version of chain.reverse()) {
-      const { main, sub, tombstone, segment, start, end } = version;
-      below = new Version(key, main, sub, tombstone, below, segment, start, end);
-      replaced.set(version, below);
-    }
-    this.#tree.set(below!);
-  }
-
-  /** Moves a record out of a segment that is mostly dead, so that the segment can go. */
-  #vacuum(version: Version): void {
-    const { segment, start, end } = version;
-    if (segment.live * 2 >= segment.used || !isFull(segment)) return;
-    const target = this.#segments.reserve(end - start);
-    segment.bytes.copy(target.bytes, target.used - (end - start), start, end);
-    version.segment = target;
-    version.end = target.used;
-    version.start = target.used - (end - start);
-    segment.live -= end - start;
-  }
-}
-
-/** A segment that may still be written to stays as it is. */
-function isFull(segment: Segment): boolean {
-  return segment.bytes.length - segment.used < segment.bytes.length / 4;
 }

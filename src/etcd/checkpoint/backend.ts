@@ -71,11 +71,8 @@ export function readBackend(file: Buffer): { readonly machine: Machine; readonly
     if (bytes.length < 17) throw new BboltError('a revision is cut');
     store.restore(Number(bytes.readBigUInt64BE(0)), Number(bytes.readBigUInt64BE(9)), bytes.length === 18, value);
   }
-  const finished = revisionOf(meta.get('finishedCompactRev'));
-  store.restored(finished);
   // A compaction that was under way goes on.
-  const scheduled = revisionOf(meta.get('scheduledCompactRev'));
-  if (scheduled > finished) store.compact(scheduled);
+  store.restored(revisionOf(meta.get('finishedCompactRev')), revisionOf(meta.get('scheduledCompactRev')));
   for (const version of store.live()) {
     const { lease } = version.keyValue();
     if (lease !== 0n) leases.attach(version.key, lease);
@@ -107,10 +104,10 @@ function metaPairs(store: Store, { memberId }: MemberIdentity, { index, term }: 
     { key: text('consistent_index'), value: uint64(BigInt(index)) },
     { key: text('term'), value: uint64(BigInt(term)) },
   ];
-  if (store.compactRevision >= 0) {
-    const value = Buffer.concat([uint64(BigInt(store.compactRevision)), text('_'), uint64(0n)]);
-    pairs.push({ key: text('finishedCompactRev'), value }, { key: text('scheduledCompactRev'), value });
-  }
+  const revision = (value: number) => Buffer.concat([uint64(BigInt(value)), text('_'), uint64(0n)]);
+  const { finishedCompactRevision: finished, compactRevision: scheduled } = store;
+  if (finished >= 0) pairs.push({ key: text('finishedCompactRev'), value: revision(finished) });
+  if (scheduled >= 0) pairs.push({ key: text('scheduledCompactRev'), value: revision(scheduled) });
   return pairs;
 }
 

@@ -90,11 +90,10 @@ export function kvService(member: Member, { txnOpsMax }: KvOptions): BoundServic
       return { ...txn(machine, request, path), header: member.header() };
     },
 
-    compact(request) {
-      return answer(
-        member,
-        member.propose({ compaction: request }) as CompactionResponse | Promise<CompactionResponse>,
-      );
+    async compact({ revision, physical }) {
+      const answered = (await member.propose({ compaction: { revision, physical } })) as CompactionResponse;
+      if (physical) await member.compacted();
+      return withHeader(member, answered);
     },
   });
 }
