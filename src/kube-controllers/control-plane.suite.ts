@@ -4,7 +4,7 @@ import { systemClock } from '#host/clock.ts';
 import { startApiserver } from '#kube-apiserver/start.ts';
 import { createKubeClient, type KubeClient } from '#kube-client/client.ts';
 import { createInformerFactory } from '#kube-client/informer-factory.ts';
-import { type Pod, pods } from '#kube-client/types/core.ts';
+import { namespaces, type Pod, pods, serviceAccounts } from '#kube-client/types/core.ts';
 import { createServiceAccountKey } from '#pki/service-account-key.ts';
 import { createTokenSigner } from '#pki/token-signer.ts';
 import { seededPrng } from '#std/prng.ts';
@@ -104,4 +104,15 @@ export async function startControlled(): Promise<ControlPlane> {
   );
   await controllers.ready;
   return plane;
+}
+
+/** A namespace in which pods may be made: its default account is there. */
+export async function makeNamespace({ admin }: ControlPlane, name: string): Promise<void> {
+  await admin.resource(namespaces).create({ metadata: { name } });
+  await eventually(() =>
+    admin
+      .resource(serviceAccounts, name)
+      .get('default')
+      .catch(() => undefined),
+  );
 }

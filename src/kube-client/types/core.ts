@@ -64,6 +64,7 @@ export interface PodSpec {
   readonly schedulerName?: string;
   readonly schedulingGates?: readonly { readonly name: string }[];
   readonly priority?: number;
+  readonly preemptionPolicy?: string;
   readonly overhead?: ResourceList;
   readonly hostNetwork?: boolean;
   readonly hostname?: string;
