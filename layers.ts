@@ -62,7 +62,7 @@ export const parts: Readonly<Record<string, Part>> = {
   kubelet: { layer: 8 },
   'kube-proxy': { layer: 8 },
   'cluster-dns': { layer: 8, packages: ['dns-packet'] },
-  cluster: { layer: 9, node: '*' },
+  cluster: { layer: 9, node: '*', packages: ['yaml'] },
   managed: { layer: 9 },
   test: { layer: 9, edges: ['cluster'] },
   commands: { layer: 10, node: '*' },

@@ -6,6 +6,7 @@ import { createReadStream, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ImageConfig } from '#api-oci/image-spec.ts';
+import { clusterPaths, defaultClusterName } from '#cluster/paths.ts';
 import { systemClock } from '#host/clock.ts';
 import { writeArchive } from '#image/archive.ts';
 import { ContentStore } from '#image/content-store.ts';
@@ -17,6 +18,7 @@ import { formatReference, parseReference } from '#image/reference.ts';
 import { emptyBytes } from '#std/bytes.ts';
 import { createFetch } from '#transport/fetch.ts';
 import { type Command, CommandError, ExitCode } from './command.ts';
+import { pathEnvironment } from './environment.ts';
 
 const usage = `Usage: wherry image COMMAND
 
@@ -27,7 +29,7 @@ Commands:
   pack DIR --name REF     make an image of a folder
 
 Flags:
-  --address PATH          the daemon's socket (default: $CONTAINERD_ADDRESS, or that of the cluster "wherry")
+  --address PATH          the daemon's socket (default: $CONTAINERD_ADDRESS, or that of the cluster "default")
   -q, --quiet             ls: ids only
   --name REF              import: the name of an image that the archive does not name; pack: the image's name
   --entrypoint P          pack: the program and its first arguments; may be repeated
@@ -41,9 +43,6 @@ Flags:
 const valueFlags = new Set(['address', 'name', 'entrypoint', 'cmd', 'env', 'user', 'workdir', 'expose']);
 const answerBytesMax = 16 << 20;
 
-/** Where the daemon of \`wherry up\` listens when nobody says otherwise. */
-export const defaultAddress = '/run/wherry/wherry/containerd.sock';
-
 export const image: Command = async (args, { env, stdin, stdout }) => {
   const { operands, values, flags } = parse(args);
   const [command, ...rest] = operands;
@@ -51,7 +50,10 @@ export const image: Command = async (args, { env, stdin, stdout }) => {
     stdout.write(usage);
     return command === undefined && !flags.has('help') ? ExitCode.usage : ExitCode.ok;
   }
-  const address = one(values, 'address') ?? env['CONTAINERD_ADDRESS'] ?? defaultAddress;
+  const address =
+    one(values, 'address') ??
+    env['CONTAINERD_ADDRESS'] ??
+    clusterPaths(defaultClusterName, pathEnvironment(env)).containerdSocket;
   await using daemon = new Daemon(address.replace(/^unix:\/\//, ''));
   switch (command) {
     case 'ls':

@@ -7,6 +7,7 @@ import { type Command, CommandError } from './command.ts';
 const commands: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
   etcd: { summary: 'run an etcd server', load: async () => (await import('./etcd.ts')).etcd },
   image: { summary: 'list, remove, import and pack images', load: async () => (await import('./image.ts')).image },
+  up: { summary: 'start a cluster on this machine', load: async () => (await import('./up.ts')).up },
   version: { summary: 'print the version', load: async () => (await import('./version.ts')).version },
 };
 

@@ -130,6 +130,8 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
     ),
   );
   await bootstrap(config, { registry, store, cache, clock, prng });
+  // Whoever is served first finds its role in the cache.
+  await cache.waitFor(await store.currentRevision());
 
   const leases = new LeasePool(etcd, clock);
   const rest: RestDeps = {

@@ -1,0 +1,100 @@
+/** The cluster's keys and certificates on disk: made at the first start, read at the next ones, made anew before they run out. */
+import { X509Certificate } from 'node:crypto';
+import { join } from 'node:path';
+import { makeFolder, readIfThere, replaceFile } from '#host/files.ts';
+import { createAuthority, type KeyPair, loadAuthority } from '#pki/certificate-authority.ts';
+import { createServiceAccountKey } from '#pki/service-account-key.ts';
+import type { Clock } from '#std/clock.ts';
+import type { Prng } from '#std/prng.ts';
+
+export interface ClusterCertificates {
+  /** PEM. */
+  readonly ca: string;
+  readonly apiserver: KeyPair;
+  /** `kubernetes-admin` of system:masters' successor, the user in the kubeconfig. */
+  readonly admin: KeyPair;
+  readonly serviceAccountKey: string;
+}
+
+export interface CertificateRequest {
+  readonly folder: string;
+  /** Addresses the apiserver is reached at. */
+  readonly ipAddresses: readonly string[];
+  readonly dnsNames: readonly string[];
+}
+
+/** A certificate with less than this left is replaced at the next start. */
+const renewBeforeMs = 30 * 24 * 3600 * 1000;
+
+export async function ensureCertificates(
+  { folder, ipAddresses, dnsNames }: CertificateRequest,
+  deps: { readonly clock: Clock; readonly prng: Prng },
+): Promise<ClusterCertificates> {
+  await makeFolder(folder, 0o700);
+  const [caPair, apiserverPair, adminPair, signingKey] = await Promise.all([
+    readPair(folder, 'ca'),
+    readPair(folder, 'apiserver'),
+    readPair(folder, 'admin'),
+    readIfThere(join(folder, 'sa.key')),
+  ]);
+  const fresh = (pair: KeyPair | undefined): pair is KeyPair => {
+    if (pair === undefined || caPair === undefined) return false;
+    return new X509Certificate(pair.certificate).validToDate.getTime() - deps.clock.now() > renewBeforeMs;
+  };
+  const names = [...ipAddresses, ...dnsNames];
+  let ca = caPair;
+  const apiserverFits = fresh(apiserverPair) && names.every((name) => namesOf(apiserverPair).includes(name));
+  let apiserver = apiserverFits ? apiserverPair : undefined;
+  let admin = fresh(adminPair) ? adminPair : undefined;
+  if (ca === undefined || apiserver === undefined || admin === undefined) {
+    // The library of certificates is loaded only where there is something to make.
+    const authority = ca ? await loadAuthority(ca, deps) : await createAuthority({ commonName: 'kubernetes' }, deps);
+    if (ca === undefined) await writePair(folder, 'ca', authority);
+    ca = authority;
+    [apiserver, admin] = await Promise.all([
+      apiserver ??
+        writePair(
+          folder,
+          'apiserver',
+          await authority.issue({ commonName: 'kube-apiserver', ipAddresses, dnsNames, usages: ['server', 'client'] }),
+        ),
+      admin ??
+        writePair(
+          folder,
+          'admin',
+          await authority.issue({
+            commonName: 'kubernetes-admin',
+            organizations: ['system:masters'],
+            usages: ['client'],
+          }),
+        ),
+    ]);
+  }
+  let serviceAccountKey = signingKey?.toString('utf8');
+  if (serviceAccountKey === undefined) {
+    ({ privateKey: serviceAccountKey } = await createServiceAccountKey());
+    await replaceFile(join(folder, 'sa.key'), serviceAccountKey, { mode: 0o600 });
+  }
+  return { ca: ca.certificate, apiserver: apiserver!, admin: admin!, serviceAccountKey };
+}
+
+function namesOf({ certificate }: KeyPair): string[] {
+  const text = new X509Certificate(certificate).subjectAltName ?? '';
+  return text.split(', ').map((entry) => entry.replace(/^(DNS|IP Address):/, ''));
+}
+
+async function readPair(folder: string, name: string): Promise<KeyPair | undefined> {
+  const [certificate, key] = await Promise.all([
+    readIfThere(join(folder, `${name}.crt`)),
+    readIfThere(join(folder, `${name}.key`)),
+  ]);
+  if (certificate === undefined || key === undefined) return undefined;
+  return { certificate: certificate.toString('utf8'), key: key.toString('utf8') };
+}
+
+/** The key first: a certificate without its key would be taken for whole. */
+async function writePair(folder: string, name: string, { certificate, key }: KeyPair): Promise<KeyPair> {
+  await replaceFile(join(folder, `${name}.key`), key, { mode: 0o600, durable: false });
+  await replaceFile(join(folder, `${name}.crt`), certificate, { mode: 0o644, durable: false });
+  return { certificate, key };
+}

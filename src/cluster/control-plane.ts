@@ -1,0 +1,112 @@
+/** One control plane in this process: etcd (or somebody's), the apiserver on it, controllers and scheduler as its clients. */
+import { startEtcd } from '#etcd/start.ts';
+import { hostDisk } from '#host/disk.ts';
+import { type Apiserver, startApiserver } from '#kube-apiserver/start.ts';
+import type { KubeClient } from '#kube-client/client.ts';
+import { startControllers } from '#kube-controllers/start.ts';
+import { startScheduler } from '#kube-scheduler/start.ts';
+import { createTokenSigner } from '#pki/token-signer.ts';
+import type { Channel } from '#rpc/call.ts';
+import { connectRpc } from '#rpc/client.ts';
+import type { Clock } from '#std/clock.ts';
+import type { Prng } from '#std/prng.ts';
+import { Scope } from '#std/scope.ts';
+import { parseTarget } from '#transport/dial.ts';
+import type { HttpHandler } from '#transport/http.ts';
+import { clientFactory, type Identity, identityOf } from './identities.ts';
+
+export interface ControlPlaneConfig {
+  /** Address of somebody's etcd (`http://127.0.0.1:2379`); ours when left out. */
+  readonly etcdServer?: string | undefined;
+  /** Folder of our etcd; undefined keeps everything in memory. */
+  readonly etcdDir: string | undefined;
+  readonly externalAddress: string;
+  readonly advertiseAddress: string;
+  readonly advertisePort: number;
+  readonly serviceClusterIpRange: string;
+  readonly clusterDomain: string;
+  readonly version: string;
+  /** PEM. */
+  readonly ca: string;
+  readonly serviceAccountKey: string;
+}
+
+export interface ControlPlaneDeps {
+  readonly clock: Clock;
+  readonly prng: Prng;
+  readonly dialKubelet: (nodeName: string) => HttpHandler | undefined;
+  readonly log: (message: string, error?: unknown) => void;
+  /** Told as each part is up. */
+  readonly phase: (name: string) => void;
+}
+
+export interface ControlPlane extends AsyncDisposable {
+  readonly apiserver: Apiserver;
+  readonly client: (identity: Identity) => KubeClient;
+  /** Why a pod is where it is, or nowhere. */
+  readonly scheduler: ReturnType<typeof startScheduler>;
+}
+
+export async function startControlPlane(config: ControlPlaneConfig, deps: ControlPlaneDeps): Promise<ControlPlane> {
+  const scope = new Scope();
+  try {
+    const { clock, prng, log, phase } = deps;
+    const etcd = await openEtcd(config, deps, scope);
+    phase('etcd');
+    const apiserver = scope.use(
+      await startApiserver({
+        config: {
+          externalAddress: config.externalAddress,
+          advertiseAddress: config.advertiseAddress,
+          advertisePort: config.advertisePort,
+          serviceAccountIssuer: `https://kubernetes.default.svc.${config.clusterDomain}`,
+          serviceClusterIpRange: config.serviceClusterIpRange,
+          version: config.version,
+        },
+        deps: {
+          etcd,
+          clock,
+          prng,
+          signer: await createTokenSigner({ privateKey: config.serviceAccountKey }, { clock }),
+          dialKubelet: deps.dialKubelet,
+          log,
+        },
+      }),
+    );
+    phase('apiserver');
+    const client = clientFactory(apiserver.handler, { clock, prng });
+    const controllers = scope.use(
+      startControllers({
+        config: { identity: 'wherry', rootCa: config.ca },
+        deps: { clients: (user) => client(identityOf(user)), clock, prng, log },
+      }),
+    );
+    const scheduler = scope.use(
+      startScheduler({
+        config: { identity: 'wherry' },
+        deps: { client: client(identityOf('system:kube-scheduler')), clock, prng, log },
+      }),
+    );
+    await Promise.all([controllers.ready, scheduler.ready]);
+    phase('controllers and scheduler');
+    return { apiserver, client, scheduler, [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose]() };
+  } catch (error) {
+    await scope[Symbol.asyncDispose]().catch((failure) => deps.log('closing what had been started', failure));
+    throw error;
+  }
+}
+
+async function openEtcd(
+  config: ControlPlaneConfig,
+  { clock, prng, log }: ControlPlaneDeps,
+  scope: Scope,
+): Promise<Channel> {
+  if (config.etcdServer !== undefined) return scope.use(connectRpc({ target: parseTarget(config.etcdServer), clock }));
+  const etcd = scope.use(
+    await startEtcd({
+      config: { ...(config.etcdDir !== undefined && { dataDir: config.etcdDir }) },
+      deps: { clock, prng, disk: hostDisk, log },
+    }),
+  );
+  return scope.use(etcd.connect());
+}

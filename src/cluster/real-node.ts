@@ -1,0 +1,196 @@
+/** This machine as a node: container daemon, pod network, kubelet, service rules and cluster DNS, in this process. Needs root and Linux. */
+
+import { startClusterDns } from '#cluster-dns/start.ts';
+import { BridgeNetwork } from '#cni/bridge-network.ts';
+import { dockerApi } from '#containerd/docker-api.ts';
+import type { ImageService } from '#containerd/images/image-service.ts';
+import { type Containerd, startContainerd } from '#containerd/start.ts';
+import { askDns, serveDns } from '#host/dns-socket.ts';
+import { removeTree } from '#host/files.ts';
+import { findHelper } from '#host-linux/helper/binary.ts';
+import { Zygote } from '#host-linux/helper/zygote.ts';
+import { mount, unmount } from '#host-linux/mount.ts';
+import { mountPointsUnder } from '#host-linux/mount-table.ts';
+import { NetlinkProtocol, openNetlink } from '#host-linux/netlink-socket.ts';
+import type { KubeClient } from '#kube-client/client.ts';
+import { removeServiceRules, startKubeProxy } from '#kube-proxy/start.ts';
+import type { Machine } from '#kubelet/node-status.ts';
+import type { DnsSettings } from '#kubelet/resolv-conf.ts';
+import { startKubelet } from '#kubelet/start.ts';
+import { createDispatcher } from '#rpc/server.ts';
+import type { Clock } from '#std/clock.ts';
+import type { Prng } from '#std/prng.ts';
+import { Scope } from '#std/scope.ts';
+import type { HttpHandler } from '#transport/http.ts';
+import { listen } from '#transport/listen.ts';
+import { parsePrefix } from '#wire/netlink/ip-address.ts';
+import { type Identity, identityOf } from './identities.ts';
+import type { ClusterPaths } from './paths.ts';
+
+export interface RealNodeConfig {
+  readonly cluster: string;
+  readonly nodeName: string;
+  readonly paths: ClusterPaths;
+  readonly podCidr: string;
+  readonly serviceCidr: string;
+  readonly clusterDns: string;
+  readonly clusterDomain: string;
+  readonly hostDns: DnsSettings;
+  readonly machine: Machine;
+  readonly version: string;
+}
+
+export interface RealNodeDeps {
+  readonly clock: Clock;
+  readonly prng: Prng;
+  readonly log: (message: string, error?: unknown) => void;
+}
+
+/** The part of a node that needs no API: it starts beside the control plane. */
+export interface RealNode extends AsyncDisposable {
+  readonly nodeIp: string;
+  readonly images: ImageService;
+  /** Joins the cluster. Settles when the node is registered and serves. */
+  join(client: (identity: Identity) => KubeClient): Promise<void>;
+  /** The kubelet's API, once it has joined. */
+  readonly kubelet: () => HttpHandler | undefined;
+  /** Ends all pods, keeps images and data. */
+  stopPods(graceMs: number): Promise<void>;
+  /** Takes everything out of the kernel: containers, mounts, cgroups, links, rules. */
+  removeAll(): Promise<void>;
+}
+
+const mtu = 1500;
+/** containerd's version that our CRI speaks like. */
+const containerdVersion = '2.3.4';
+const kubeletPort = 10_250;
+const dnsPort = 53;
+const podsMax = 110;
+
+export const bridgeOf = (cluster: string) => `wy-${cluster}`.slice(0, 15);
+const tableOf = (cluster: string) => `wherry-${cluster}`;
+export const cgroupOf = (cluster: string) => `/wherry-${cluster}`;
+
+export async function startRealNode(config: RealNodeConfig, deps: RealNodeDeps): Promise<RealNode> {
+  const scope = new Scope();
+  try {
+    return await start(config, deps, scope);
+  } catch (error) {
+    await scope[Symbol.asyncDispose]().catch((failure) => deps.log('closing what had been started', failure));
+    throw error;
+  }
+}
+
+async function start(config: RealNodeConfig, deps: RealNodeDeps, scope: Scope): Promise<RealNode> {
+  const { clock, prng, log } = deps;
+  const { paths, cluster } = config;
+  const podRange = parsePrefix(config.podCidr);
+  const serviceRange = parsePrefix(config.serviceCidr);
+  const helper = scope.use(new Zygote(findHelper()));
+  const network = scope.use(
+    await BridgeNetwork.open(
+      { bridge: bridgeOf(cluster), podRange, serviceRange, mtu, stateDir: paths.addresses },
+      helper,
+    ),
+  );
+  const containerd: Containerd = scope.use(
+    await startContainerd({
+      config: {
+        root: paths.containerd,
+        state: paths.containerdState,
+        cgroupRoot: cgroupOf(cluster),
+        version: containerdVersion,
+        arch: process.arch,
+      },
+      deps: { clock, prng, helper, network, warn: log },
+    }),
+  );
+  await removeTree(paths.containerdSocket);
+  scope.use(
+    await listen({
+      address: { path: paths.containerdSocket },
+      handler: dockerApi(containerd.images),
+      dispatcher: createDispatcher({ services: containerd.services, clock }),
+    }),
+  );
+  const netfilter = scope.use(openNetlink(NetlinkProtocol.netfilter));
+  let kubelet: HttpHandler | undefined;
+  return {
+    nodeIp: network.gateway,
+    images: containerd.images,
+    kubelet: () => kubelet,
+    async join(client) {
+      const running = scope.use(
+        await startKubelet({
+          config: {
+            nodeName: config.nodeName,
+            nodeIp: network.gateway,
+            podsMax,
+            machine: config.machine,
+            podCidr: config.podCidr,
+            version: config.version,
+            port: kubeletPort,
+            rootDir: paths.kubelet,
+            logDir: paths.podLogs,
+            clusterDns: [config.clusterDns],
+            clusterDomain: config.clusterDomain,
+            hostDns: config.hostDns,
+            cgroupRoot: '/kubepods',
+          },
+          deps: {
+            clock,
+            prng,
+            cri: containerd.channel,
+            client: client(identityOf(`system:node:${config.nodeName}`)),
+            mounter,
+            log,
+          },
+        }),
+      );
+      kubelet = running.handler;
+      const proxy = scope.use(
+        startKubeProxy({
+          config: {
+            nodeName: config.nodeName,
+            table: tableOf(cluster),
+            podRange,
+            serviceRange,
+            bridge: bridgeOf(cluster),
+          },
+          deps: { client: client(identityOf('system:kube-proxy')), clock, prng, netlink: netfilter, log },
+        }),
+      );
+      const dns = scope.use(
+        await startClusterDns({
+          config: { domain: config.clusterDomain, upstream: config.hostDns.servers },
+          deps: {
+            client: client(identityOf('system:serviceaccount:kube-system:coredns')),
+            clock,
+            prng,
+            listen: (answer) => serveDns({ address: network.gateway, port: dnsPort }, answer),
+            forward: askDns,
+            log,
+          },
+        }),
+      );
+      await Promise.all([running.registered, proxy.ready, dns.ready]);
+    },
+    stopPods: (graceMs) => containerd.stopAll({ graceMs }),
+    async removeAll() {
+      await containerd.removeAll();
+      removeServiceRules(netfilter, tableOf(cluster));
+      await network.remove();
+    },
+    [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
+  };
+}
+
+const mounter = {
+  async mountTmpfs(path: string, sizeBytes: bigint | undefined): Promise<void> {
+    if (mountPointsUnder(path).includes(path)) return;
+    mount({ type: 'tmpfs', source: 'tmpfs', options: sizeBytes === undefined ? [] : [`size=${sizeBytes}`] }, path);
+  },
+  async unmountAll(below: string): Promise<void> {
+    for (const path of mountPointsUnder(below).reverse()) unmount(path);
+  },
+};

@@ -1,0 +1,203 @@
+/**
+ * `wherry up` as a function: certificates, control plane, this machine as a node, the kubeconfig. What can start at the same time does. Disposing
+ * stops the cluster and its containers and keeps the data.
+ */
+import { makeFolder, readIfThere, removeTree, replaceFile } from '#host/files.ts';
+import { parseResolvConf } from '#kubelet/resolv-conf.ts';
+import type { Clock } from '#std/clock.ts';
+import type { Prng } from '#std/prng.ts';
+import { Scope } from '#std/scope.ts';
+import { type Listener, listen } from '#transport/listen.ts';
+import { addressAt, formatAddress, parsePrefix } from '#wire/netlink/ip-address.ts';
+import { ensureDnsService } from './addons.ts';
+import { ensureCertificates } from './certificates.ts';
+import { controlHandler } from './control.ts';
+import { startControlPlane } from './control-plane.ts';
+import { administrator } from './identities.ts';
+import { type KubeconfigEntry, kubeconfigText, mergeKubeconfig } from './kubeconfig.ts';
+import { thisMachine } from './machine.ts';
+import type { ClusterPaths } from './paths.ts';
+import { type RealNode, startRealNode } from './real-node.ts';
+import { waitForReady } from './wait-for-ready.ts';
+
+export interface ClusterConfig {
+  readonly name: string;
+  readonly nodeName: string;
+  readonly paths: ClusterPaths;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly podCidr: string;
+  readonly serviceCidr: string;
+  readonly clusterDomain: string;
+  readonly node: 'real' | 'none';
+  readonly etcdServer?: string | undefined;
+  /** Merged with this cluster's context; undefined: left alone. */
+  readonly kubeconfig: string | undefined;
+  readonly version: string;
+  /** How long to wait for the node to be Ready. */
+  readonly waitMs: number;
+}
+
+export interface ClusterDeps {
+  readonly clock: Clock;
+  readonly prng: Prng;
+  /** Told when a part is up. */
+  readonly phase: (name: string) => void;
+  readonly log: (message: string, error?: unknown) => void;
+}
+
+export interface Cluster {
+  readonly context: string;
+  readonly server: string;
+  /** Ends the pods, then everything; data stays. */
+  stop(): Promise<void>;
+  /** As after a crash: everything closes, containers run on. */
+  abandon(): Promise<void>;
+  /** Settles when somebody asked the cluster to stop. */
+  readonly stopAsked: Promise<void>;
+}
+
+const loopback = '127.0.0.1';
+const stopGraceMs = 5000;
+
+export async function startCluster(config: ClusterConfig, deps: ClusterDeps): Promise<Cluster> {
+  const scope = new Scope();
+  try {
+    return await start(config, deps, scope);
+  } catch (error) {
+    await scope[Symbol.asyncDispose]().catch((failure) => deps.log('closing what had been started', failure));
+    throw error;
+  }
+}
+
+async function start(config: ClusterConfig, deps: ClusterDeps, scope: Scope): Promise<Cluster> {
+  const { clock, log, phase } = deps;
+  const { paths } = config;
+  await Promise.all([makeFolder(paths.data, 0o700), makeFolder(paths.run, 0o700)]);
+  const serviceRange = parsePrefix(config.serviceCidr);
+  const clusterDns = formatAddress(addressAt(serviceRange, 10n)!);
+  const nodeIp = config.node === 'real' ? formatAddress(addressAt(parsePrefix(config.podCidr), 1n)!) : loopback;
+
+  // The node's own parts need no API; certificates need no node.
+  const nodeStarting: Promise<RealNode | undefined> =
+    config.node === 'real' ? startNode(config, deps, clusterDns) : Promise.resolve(undefined);
+  nodeStarting.catch(() => {});
+  scope.defer(async () => {
+    const node = await nodeStarting.catch(() => undefined);
+    await node?.[Symbol.asyncDispose]();
+  });
+  const certificates = await ensureCertificates(
+    {
+      folder: paths.pki,
+      ipAddresses: [...new Set([loopback, nodeIp, formatAddress(addressAt(serviceRange, 1n)!)])],
+      dnsNames: [
+        'localhost',
+        'kubernetes',
+        'kubernetes.default',
+        'kubernetes.default.svc',
+        `kubernetes.default.svc.${config.clusterDomain}`,
+        config.nodeName,
+      ],
+    },
+    deps,
+  );
+  phase('certificates');
+
+  let running: RealNode | undefined;
+  const control = await startControlPlane(
+    {
+      etcdServer: config.etcdServer,
+      etcdDir: paths.etcd,
+      externalAddress: `${loopback}:${config.port}`,
+      advertiseAddress: nodeIp,
+      advertisePort: config.port,
+      serviceClusterIpRange: config.serviceCidr,
+      clusterDomain: config.clusterDomain,
+      version: config.version,
+      ca: certificates.ca,
+      serviceAccountKey: certificates.serviceAccountKey,
+    },
+    {
+      ...deps,
+      dialKubelet: (name) => (name === config.nodeName ? running?.kubelet() : undefined),
+    },
+  );
+  scope.use(control);
+  running = await nodeStarting;
+  const tls = { ...certificates.apiserver, clientCa: certificates.ca };
+  const listenAt = async (host: string): Promise<Listener> =>
+    scope.use(await listen({ address: { host, port: config.port }, tls, handler: control.apiserver.handler }));
+  await Promise.all([...new Set([loopback, nodeIp])].map(listenAt));
+
+  const entry: KubeconfigEntry = {
+    name: `wherry-${config.name}`,
+    server: `https://${loopback}:${config.port}`,
+    ca: certificates.ca,
+    certificate: certificates.admin.certificate,
+    key: certificates.admin.key,
+  };
+  if (running !== undefined) {
+    const admin = control.client(administrator);
+    await Promise.all([
+      ensureDnsService(admin, { clusterIp: clusterDns, serverIp: nodeIp, port: 53 }),
+      running.join(control.client),
+    ]);
+    phase('node');
+    await waitForReady(admin, config.nodeName, { clock, timeoutMs: config.waitMs });
+  }
+  const stopAsked = Promise.withResolvers<void>();
+  const socket = `${paths.run}/control.sock`;
+  await removeTree(socket);
+  scope.use(
+    await listen({
+      address: { path: socket },
+      handler: controlHandler({ control, node: running, stop: () => stopAsked.resolve(), log }),
+    }),
+  );
+  await replaceFile(paths.adminKubeconfig, kubeconfigText(entry), { mode: 0o600 });
+  if (config.kubeconfig !== undefined) await mergeKubeconfig(config.kubeconfig, entry);
+  await replaceFile(
+    paths.stateFile,
+    JSON.stringify({
+      pid: process.pid,
+      name: config.name,
+      server: entry.server,
+      socket,
+      version: config.version,
+      node: config.node,
+    }),
+    { durable: false },
+  );
+  scope.defer(() => removeTree(paths.stateFile));
+  phase('ready');
+  return {
+    context: entry.name,
+    server: entry.server,
+    stopAsked: stopAsked.promise,
+    async stop() {
+      await running?.stopPods(stopGraceMs);
+      await scope[Symbol.asyncDispose]();
+    },
+    abandon: () => scope[Symbol.asyncDispose](),
+  };
+}
+
+async function startNode(config: ClusterConfig, deps: ClusterDeps, clusterDns: string): Promise<RealNode> {
+  const { paths } = config;
+  const [machine, resolvConf] = await Promise.all([thisMachine(paths.data), readIfThere('/etc/resolv.conf')]);
+  return startRealNode(
+    {
+      cluster: config.name,
+      nodeName: config.nodeName,
+      paths,
+      podCidr: config.podCidr,
+      serviceCidr: config.serviceCidr,
+      clusterDns,
+      clusterDomain: config.clusterDomain,
+      hostDns: parseResolvConf(resolvConf?.toString('utf8') ?? ''),
+      machine,
+      version: config.version,
+    },
+    deps,
+  );
+}

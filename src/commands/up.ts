@@ -1,0 +1,197 @@
+/** `wherry up`: a cluster on this machine, in the foreground until it is told to stop. One line a phase with its time. */
+import { appendFileSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { KubeconfigError } from '#cluster/kubeconfig.ts';
+import { type ClusterPaths, clusterNameProblem, clusterPaths, defaultClusterName } from '#cluster/paths.ts';
+import { type Cluster, startCluster } from '#cluster/start-cluster.ts';
+import { systemClock } from '#host/clock.ts';
+import { nodeHostname } from '#host/hostname.ts';
+import { systemPrng } from '#host/random.ts';
+import { type Command, type CommandContext, CommandError, ExitCode } from './command.ts';
+import { giveToCaller, kubeconfigPath, pathEnvironment } from './environment.ts';
+import { durationMs, type FlagTable, flagHelp, type Parsed, parseFlags } from './flags.ts';
+import { readRunning } from './running.ts';
+import { fullVersion } from './version.ts';
+
+const flags: FlagTable = {
+  name: { kind: 'string', default: defaultClusterName, usage: 'name of the cluster' },
+  node: { kind: 'string', default: 'auto', usage: 'auto, real or none: what this machine is to the cluster' },
+  port: { kind: 'string', default: '6443', usage: 'port of the Kubernetes API' },
+  'pod-cidr': { kind: 'string', default: '10.244.0.0/24', usage: 'addresses of pods' },
+  'service-cidr': { kind: 'string', default: '10.96.0.0/16', usage: 'addresses of services' },
+  'cluster-domain': { kind: 'string', default: 'cluster.local', usage: 'domain of the cluster DNS' },
+  'data-dir': { kind: 'string', usage: 'folder of everything that is kept' },
+  'etcd-servers': { kind: 'string', usage: "use somebody's etcd instead of ours" },
+  kubeconfig: { kind: 'string', usage: 'file to merge the context into (default $KUBECONFIG, ~/.kube/config)' },
+  wait: { kind: 'string', default: '60s', usage: 'how long to wait for the node' },
+  output: { kind: 'string', short: 'o', default: 'text', usage: 'text or json (a line an event)' },
+  help: { kind: 'bool', short: 'h', usage: 'this text' },
+};
+
+export const up: Command = async (args, context) => {
+  const parsed = parseFlags(args, flags);
+  const { stdout, env } = context;
+  if (parsed.bool('help')) {
+    stdout.write(
+      `Usage: wherry up [FLAG...]\n\nA Kubernetes cluster on this machine, until Ctrl-C.\n\n${flagHelp(flags)}`,
+    );
+    return ExitCode.ok;
+  }
+  const [extra] = parsed.operands;
+  if (extra !== undefined) throw new CommandError(ExitCode.usage, `up takes no argument ${JSON.stringify(extra)}`);
+  const name = parsed.string('name')!;
+  const problem = clusterNameProblem(name);
+  if (problem !== undefined) throw new CommandError(ExitCode.usage, problem);
+  const environment = pathEnvironment(env);
+  const paths = clusterPaths(name, environment, parsed.string('data-dir'));
+  const other = readRunning(paths);
+  if (other !== undefined)
+    throw new CommandError(
+      ExitCode.environment,
+      `cluster ${name} is already running (pid ${other.pid}) at ${other.server}`,
+    );
+  const node = nodeKind(parsed.string('node')!, environment.root);
+  const reporter = createReporter(context, parsed.string('output') === 'json');
+  reporter.line(node.says);
+
+  const log = openLog(paths);
+  const kubeconfig = parsed.string('kubeconfig') ?? kubeconfigPath(env);
+  const stop = stopSignals();
+  let cluster: Cluster;
+  try {
+    cluster = await startCluster(
+      {
+        name,
+        nodeName: nodeHostname(),
+        paths,
+        port: portOf(parsed),
+        podCidr: parsed.string('pod-cidr')!,
+        serviceCidr: parsed.string('service-cidr')!,
+        clusterDomain: parsed.string('cluster-domain')!,
+        node: node.kind,
+        etcdServer: parsed.string('etcd-servers'),
+        kubeconfig,
+        version: fullVersion,
+        waitMs: durationMs(parsed.string('wait')!, 'wait'),
+      },
+      { clock: systemClock, prng: systemPrng(), phase: (phase) => reporter.phase(phase), log },
+    );
+  } catch (error) {
+    throw startError(error, parsed);
+  }
+  giveToCaller(kubeconfig, env);
+  reporter.ready(cluster, node.kind);
+  // The listeners keep the process alive; it ends by a signal or by `wherry stop`.
+  await Promise.race([stop.asked, cluster.stopAsked]);
+  reporter.line('stopping: containers end, data stays');
+  await cluster.stop();
+  reporter.line(`stopped; \`wherry up\` resumes`);
+  stop[Symbol.dispose]();
+  return ExitCode.ok;
+};
+
+function nodeKind(asked: string, root: boolean): { readonly kind: 'real' | 'none'; readonly says: string } {
+  const able = root && process.platform === 'linux';
+  switch (asked) {
+    case 'auto':
+      return able
+        ? { kind: 'real', says: 'node: this machine, real containers (root on Linux)' }
+        : { kind: 'none', says: 'node: none, only the control plane (real containers need root on Linux)' };
+    case 'real':
+      if (!able)
+        throw new CommandError(ExitCode.environment, 'a real node needs root on Linux: use sudo, or --node none');
+      return { kind: 'real', says: 'node: this machine, real containers' };
+    case 'none':
+      return { kind: 'none', says: 'node: none, only the control plane' };
+    default:
+      throw new CommandError(ExitCode.usage, `unknown node kind ${JSON.stringify(asked)}: use auto, real or none`);
+  }
+}
+
+function portOf(parsed: Parsed): number {
+  const text = parsed.string('port')!;
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new CommandError(ExitCode.usage, `--port ${text} is no port`);
+  return port;
+}
+
+/** Failures in words that say what to do. */
+function startError(error: unknown, parsed: Parsed): unknown {
+  const { code, address, port, path, message } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  const environment = (text: string) => new CommandError(ExitCode.environment, text, { cause: error });
+  if (code === 'EADDRINUSE' && port !== undefined)
+    return environment(
+      port === portOf(parsed)
+        ? `port ${port} on ${address} is taken by another program: choose another with --port`
+        : `port ${port} on ${address} is taken by another program`,
+    );
+  if (code === 'ENOSPC') return environment(`no space left on device: ${path ?? message}`);
+  if (code === 'EACCES' || code === 'EPERM') return environment(`${message}: no permission; use sudo, or --data-dir`);
+  if (error instanceof KubeconfigError) return environment(`${message}; it was left as it is: use --kubeconfig FILE`);
+  return error;
+}
+
+/** Everything that is worth a line goes to the cluster's own log. */
+function openLog(paths: ClusterPaths): (message: string, error?: unknown) => void {
+  mkdirSync(dirname(paths.logFile), { recursive: true, mode: 0o700 });
+  return (message, error) => {
+    const detail =
+      error === undefined ? '' : `: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+    appendFileSync(paths.logFile, `${new Date(systemClock.now()).toISOString()} ${message}${detail}\n`);
+  };
+}
+
+interface StopSignals extends Disposable {
+  readonly asked: Promise<void>;
+}
+
+/** SIGINT and SIGTERM stop the cluster; a second one ends the process at once. */
+function stopSignals(): StopSignals {
+  const asked = Promise.withResolvers<void>();
+  let count = 0;
+  const onSignal = () => {
+    if (++count > 1) process.exit(130);
+    asked.resolve();
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return {
+    asked: asked.promise,
+    [Symbol.dispose]() {
+      process.off('SIGINT', onSignal);
+      process.off('SIGTERM', onSignal);
+    },
+  };
+}
+
+function createReporter({ stdout }: CommandContext, json: boolean) {
+  const start = performance.now();
+  let last = start;
+  return {
+    line(text: string) {
+      if (json) stdout.write(`${JSON.stringify({ event: 'message', text })}\n`);
+      else stdout.write(`${text}\n`);
+    },
+    phase(name: string) {
+      const now = performance.now();
+      const ms = Math.round(now - last);
+      last = now;
+      if (json) stdout.write(`${JSON.stringify({ event: 'phase', name, ms })}\n`);
+      else stdout.write(` ✓ ${name.padEnd(28)} ${String(ms).padStart(5)} ms\n`);
+    },
+    ready({ context, server }: Cluster, node: 'real' | 'none') {
+      const ms = Math.round(performance.now() - start);
+      if (json) {
+        stdout.write(`${JSON.stringify({ event: 'ready', context, server, ms })}\n`);
+        return;
+      }
+      stdout.write(`ready in ${ms} ms: ${server}, context ${context}\n\n`);
+      stdout.write(
+        node === 'real'
+          ? '  kubectl create deployment hello --image=wherry/hello:1 --replicas=2\n\n'
+          : '  kubectl get namespaces\n\n',
+      );
+    },
+  };
+}
