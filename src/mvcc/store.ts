@@ -16,12 +16,14 @@ export interface KeyRange {
   readonly from: string;
   /** Exclusive; undefined is no end. */
   readonly to: string | undefined;
+  /** The range of `from` alone. */
+  readonly isOneKey?: true;
 }
 
 /** Range of the API: no end is one key, `\0` is everything from the key on. */
 export function keyRange(key: Uint8Array, rangeEnd: Uint8Array): KeyRange {
   const from = keyOf(key);
-  if (rangeEnd.length === 0) return { from, to: `${from}\0` };
+  if (rangeEnd.length === 0) return { from, to: `${from}\0`, isOneKey: true };
   if (rangeEnd.length === 1 && rangeEnd[0] === 0) return { from, to: undefined };
   return { from, to: keyOf(rangeEnd) };
 }
@@ -103,7 +105,13 @@ export class Store {
     const at = revision <= 0 ? current : revision;
     if (at < this.#compacted) throw etcdError('compacted');
     const versions: Version[] = [];
-    const { from, to } = range;
+    const { from, to, isOneKey } = range;
+    if (isOneKey) {
+      const version = versionAt(this.#tree.get(from), at);
+      if (version === undefined || version.tombstone) return { versions, count: 0, revision: current };
+      if (!countOnly) versions.push(version);
+      return { versions, count: 1, revision: current };
+    }
     if (at === current) {
       if (!countOnly)
         this.#tree.scan(from, to, (head) => {

@@ -77,7 +77,8 @@ class InMemoryCall<I, O> implements ClientCall<I, O>, CallContext {
   readonly #responses = new MessageQueue<O>();
   readonly #requestRoom = new RoomGate();
   readonly #responseRoom = new RoomGate();
-  readonly #controller = new AbortController();
+  #controller: AbortController | undefined;
+  #endReason: RpcError | undefined;
   readonly #onEnd: () => void;
   #unsentRequests = 0;
   #unreadResponses = 0;
@@ -117,6 +118,8 @@ class InMemoryCall<I, O> implements ClientCall<I, O>, CallContext {
   // The handler's side
 
   get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#ended) this.#controller.abort(this.#reason());
     return this.#controller.signal;
   }
 
@@ -164,14 +167,22 @@ class InMemoryCall<I, O> implements ClientCall<I, O>, CallContext {
     this.#deadline?.[Symbol.dispose]();
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     this.#onEnd();
-    const reason = error ?? new RpcError(Code.Canceled, 'context canceled');
+    this.#endReason = error;
     if (this.#trailers.length > 0) this.#options.onTrailer?.(this.#trailers);
-    if (drop) this.#responses.fail(reason);
+    if (drop) this.#responses.fail(this.#reason());
     else this.#responses.end(error);
-    this.#requests.fail(reason);
-    this.#requestRoom.fail(reason);
-    this.#responseRoom.fail(reason);
-    this.#controller.abort(reason);
+    this.#controller?.abort(this.#reason());
+    // A call of one request and one answer has nobody who waits: most end without anybody asking why.
+    if (this.#method.kind === 'unary') return;
+    this.#requests.fail(this.#reason());
+    this.#requestRoom.fail(this.#reason());
+    this.#responseRoom.fail(this.#reason());
+  }
+
+  /** What whoever still waits is told. */
+  #reason(): RpcError {
+    this.#endReason ??= new RpcError(Code.Canceled, 'context canceled');
+    return this.#endReason;
   }
 
   #sendRequest(message: I): boolean {
@@ -193,7 +204,7 @@ class InMemoryCall<I, O> implements ClientCall<I, O>, CallContext {
   #sink(): Sink<O> {
     return {
       send: (message) => {
-        if (this.#ended) throw this.#controller.signal.reason;
+        if (this.#ended) throw this.#reason();
         this.#unreadResponses++;
         this.#responses.push(
           this.#shared.encode ? this.#method.response.decode(this.#method.response.encode(message)) : message,

@@ -197,7 +197,7 @@ class ServerCall implements StreamHandler, CallContext, Sink<unknown> {
 
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
-    if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
+    if (this.#ended) this.#controller.abort(this.#reason());
     return this.#controller.signal;
   }
 
@@ -213,7 +213,7 @@ class ServerCall implements StreamHandler, CallContext, Sink<unknown> {
   // Sink
 
   send(message: unknown): boolean {
-    if (this.#ended) throw this.#abortReason ?? new RpcError(Code.Canceled, 'context canceled');
+    if (this.#ended) throw this.#reason();
     this.#sendHeaders();
     const { stream, route } = this.#options;
     stream.send(frameMessage(route.method.response, message), false);
@@ -368,16 +368,24 @@ class ServerCall implements StreamHandler, CallContext, Sink<unknown> {
       );
     // Requests that still come are not wanted.
     if (!stream.remoteClosed) stream.reset(ErrorCode.noError);
-    this.#abort(error ?? new RpcError(Code.Canceled, 'context canceled'));
-    this.#incoming?.fail(this.#abortReason);
+    this.#abort(error);
+    this.#incoming?.fail(this.#reason());
   }
 
-  #abort(reason: RpcError): void {
+  /** @param reason left out when the call ended well */
+  #abort(reason?: RpcError): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#abortReason = reason;
     this.#deadline?.[Symbol.dispose]();
-    this.#room.fail(reason);
-    this.#controller?.abort(reason);
+    this.#controller?.abort(this.#reason());
+    // Nobody waits for room to send a single answer: most calls end without anybody asking why.
+    if (this.#options.route.method.kind !== 'unary') this.#room.fail(this.#reason());
+  }
+
+  /** What whoever still waits is told. */
+  #reason(): RpcError {
+    this.#abortReason ??= new RpcError(Code.Canceled, 'context canceled');
+    return this.#abortReason;
   }
 }

@@ -17,7 +17,7 @@ export class WatchHub {
 
   add(watcher: Watcher, deliver: Deliver): void {
     const { from } = watcher.range;
-    if (!isOneKey(watcher)) {
+    if (!watcher.range.isOneKey) {
       this.#ranges.set(watcher, deliver);
       return;
     }
@@ -27,7 +27,7 @@ export class WatchHub {
   }
 
   delete(watcher: Watcher): void {
-    if (!isOneKey(watcher)) {
+    if (!watcher.range.isOneKey) {
       this.#ranges.delete(watcher);
       return;
     }
@@ -54,8 +54,4 @@ export class WatchHub {
     }
     for (const [watcher, { deliver, changes: its }] of wanted) deliver(watcher, its, events);
   }
-}
-
-function isOneKey({ range: { from, to } }: Watcher): boolean {
-  return to !== undefined && to.length === from.length + 1 && to.endsWith('\0') && to.startsWith(from);
 }

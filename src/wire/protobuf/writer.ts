@@ -25,7 +25,8 @@ export function sizeInt64Number(value: number): number {
 
 export function sizeInt64(value: bigint): number {
   if (value < 0n) return 10;
-  return value <= 0xffffffffn ? sizeUint32(Number(value)) : Math.ceil(value.toString(2).length / 7);
+  const high = Number(value >> 32n);
+  return high === 0 ? sizeUint32(Number(value)) : Math.ceil((64 - Math.clz32(high)) / 7);
 }
 
 export function sizeString(value: string): number {
