@@ -309,3 +309,37 @@ test('pods need a service account, and get its token', async () => {
   const nowhere = await call('POST', '/api/v1/namespaces/nowhere/configmaps', { body: configMap('a') });
   assert.equal(nowhere.object['message'], 'namespaces "nowhere" not found');
 });
+
+test('unknown and duplicate fields, and values of another type, are told in the words of each verb', async () => {
+  await using scope = new Scope();
+  const { call } = await start(scope);
+  const path = '/apis/apps/v1/namespaces/default/deployments';
+  const text =
+    '{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"d"},"spec":{"replicas":1,"replicas":2,"replicaz":3,' +
+    '"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"x"}]}}}}';
+  const strict = await call('POST', `${path}?fieldValidation=Strict`, { body: text });
+  assert.equal(strict.code, 400);
+  assert.equal(
+    strict.object['message'],
+    'Deployment in version "v1" cannot be handled as a Deployment: strict decoding error: duplicate field "spec.replicas", unknown field "spec.replicaz"',
+  );
+  assert.equal((await call('POST', `${path}?fieldValidation=Ignore`, { body: text })).code, 201);
+  const patch = (type: string, body: unknown, query = '') =>
+    call('PATCH', `${path}/d${query}`, { type: `application/${type}-patch+json`, body });
+  const unknown = await patch('strategic-merge', { spec: { replicaz: 3, paused: null } }, '?fieldValidation=Strict');
+  assert.equal(unknown.code, 422);
+  assert.equal(
+    unknown.object['message'],
+    ' "" is invalid: patch: Invalid value: "map[spec:map[paused:<nil> replicaz:3]]": strict decoding error: unknown field "spec.replicaz"',
+  );
+  const typed = await patch('strategic-merge', { spec: { replicas: 'three' } });
+  assert.equal(
+    typed.object['message'],
+    ' "" is invalid: patch: Invalid value: "map[spec:map[replicas:three]]": unrecognized type: int32',
+  );
+  const merged = await patch('merge', { spec: { replicas: 'three' } });
+  assert.match(
+    merged.object['message'] as string,
+    /^ "" is invalid: patch: Invalid value: "{.*}": json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32$/,
+  );
+});

@@ -3,7 +3,7 @@
  * are described by the same records; where they come from is not known here.
  */
 import { parseQuantity, QuantityError } from './quantity.ts';
-import { badRequestError } from './status.ts';
+import { badRequestError, StatusError } from './status.ts';
 import type { FieldStrategy, PatchSchema } from './strategic-merge-patch.ts';
 
 export type ScalarType =
@@ -47,9 +47,30 @@ export interface Field {
   readonly mapType?: 'atomic' | 'granular';
 }
 
-/** What is not of the type; `message` in Go's words. */
-class JsonTypeError extends Error {
-  override readonly name = 'JsonTypeError';
+/**
+ * Why a value is not an object of its kind: unknown fields where none may be, or another type. The cause of the StatusError that
+ * {@link decode} throws; `message` in the words of Go's JSON decoder.
+ */
+export class DecodeProblem extends Error {
+  override readonly name = 'DecodeProblem';
+  /** In the words of Go's converter of unstructured values, by which upstream applies strategic merge patches. */
+  readonly conversionMessage: string;
+
+  constructor(message: string, conversionMessage = message) {
+    super(message);
+    this.conversionMessage = conversionMessage;
+  }
+}
+
+/** @param problems `unknown field "spec.foo"`, `duplicate field "spec"` */
+export function strictDecodingProblem(problems: readonly string[]): DecodeProblem {
+  return new DecodeProblem(`strict decoding error: ${problems.join(', ')}`);
+}
+
+/** What a client hears that sent such an object. */
+export function decodeFailure(kind: string, version: string, problem: DecodeProblem): StatusError {
+  const message = `${kind} in version ${JSON.stringify(version)} cannot be handled as a ${kind}: ${problem.message}`;
+  return new StatusError(badRequestError(message).status, { cause: problem });
 }
 
 export interface DecodeOptions {
@@ -108,19 +129,18 @@ export function decode(
     }
     return copy;
   };
+  const { kind, version } = options;
   let decoded: Record<string, unknown>;
   try {
     decoded = decodeObject(schema, value as Record<string, unknown>);
   } catch (error) {
-    if (!(error instanceof JsonTypeError || error instanceof QuantityError)) throw error;
-    const { kind, version } = options;
-    throw badRequestError(
-      `${kind} in version ${JSON.stringify(version)} cannot be handled as a ${kind}: ${error.message}`,
-    );
+    if (error instanceof QuantityError) throw decodeFailure(kind, version, new DecodeProblem(error.message));
+    if (error instanceof DecodeProblem) throw decodeFailure(kind, version, error);
+    throw error;
   }
   if (unknown.length > 0 && options.mode !== 'Ignore') {
     const messages = unknown.map((field) => `unknown field ${JSON.stringify(field)}`);
-    if (options.mode === 'Strict') throw badRequestError(`strict decoding error: ${messages.join(', ')}`);
+    if (options.mode === 'Strict') throw decodeFailure(kind, version, strictDecodingProblem(messages));
     for (const message of messages) options.warn(message);
   }
   return decoded;
@@ -173,7 +193,7 @@ const timeForm = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)
 
 function checkTime(text: string): void {
   if (timeForm.test(text)) return;
-  throw new JsonTypeError(
+  throw new DecodeProblem(
     `parsing time ${JSON.stringify(text)} as "2006-01-02T15:04:05Z07:00": cannot parse ${JSON.stringify(text)} as "2006"`,
   );
 }
@@ -201,7 +221,7 @@ function zeroOf(schema: Schema): unknown {
   }
 }
 
-function mismatch(input: unknown, owner: string, path: readonly string[], wanted: string): JsonTypeError {
+function mismatch(input: unknown, owner: string, path: readonly string[], wanted: string): DecodeProblem {
   const what =
     typeof input === 'number'
       ? Number.isInteger(input) && !wanted.startsWith('int')
@@ -212,9 +232,30 @@ function mismatch(input: unknown, owner: string, path: readonly string[], wanted
         : Array.isArray(input)
           ? 'array'
           : typeof input;
-  return new JsonTypeError(
+  return new DecodeProblem(
     `json: cannot unmarshal ${what} into Go struct field ${owner}.${path.join('.')} of type ${wanted}`,
+    conversionText(input, wanted),
   );
+}
+
+function conversionText(input: unknown, wanted: string): string {
+  const source = Array.isArray(input)
+    ? 'slice'
+    : typeof input === 'number'
+      ? Number.isInteger(input)
+        ? 'int64'
+        : 'float64'
+      : typeof input === 'boolean'
+        ? 'bool'
+        : typeof input === 'object'
+          ? 'map'
+          : typeof input;
+  if (wanted.startsWith('map[')) return `cannot restore map from ${source}`;
+  if (wanted.startsWith('[]')) return `cannot restore slice from ${source}`;
+  if (wanted.includes('.')) return `cannot restore struct from: ${source}`;
+  // Go converts numbers into strings and one another; whatever else has no simple way.
+  const number = source === 'int64' || source === 'float64';
+  return number && wanted !== 'bool' ? `cannot convert ${source} to ${wanted}` : `unrecognized type: ${wanted}`;
 }
 
 function goType(schema: Schema): string {

@@ -126,7 +126,7 @@ export function invalidError(group: string, kind: string, name: string, errors: 
   return failure(422, 'Invalid', `${qualified} ${JSON.stringify(name)} is invalid: ${formatFieldErrors(errors)}`, {
     ...(name !== '' && { name }),
     ...(group !== '' && { group }),
-    kind,
+    ...(kind !== '' && { kind }),
     causes: errors.map((error) => ({ reason: error.type, message: errorBody(error), field: error.field })),
   });
 }

@@ -175,7 +175,9 @@ export class Components {
       const properties: Record<string, Json> = {};
       const required: string[] = [];
       for (const [name, field] of schema.fields) {
-        properties[name] = this.#field(field, this.#describe(type, name));
+        // A field without words of its own says at least what its type is.
+        const inner = field.schema.type === 'object' ? this.#describe(this.#names.get(field.schema)!) : undefined;
+        properties[name] = this.#field(field, this.#describe(type, name) ?? inner);
         if (field.required) required.push(name);
       }
       const description = this.#describe(type);

@@ -1,5 +1,6 @@
 /** A request's body: collected within its limit, parsed from its format, decoded as the resource's kind. */
 
+import { decodeFailure, strictDecodingProblem } from '#kube-machinery/schema.ts';
 import { badRequestError, tooLargeError } from '#kube-machinery/status.ts';
 import { type Json, JsonError, parseJson } from '#kube-machinery/strict-json.ts';
 import { parseYaml } from '#kube-machinery/yaml.ts';
@@ -82,12 +83,17 @@ export function decodeObject(
     );
   if (object['kind'] === '' && body !== undefined)
     throw badRequestError(`Object 'Kind' is missing in '${excerpt(body)}'`);
-  if (parsed.duplicates.length > 0 && mode !== 'Ignore') {
-    const messages = parsed.duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`);
-    if (mode === 'Strict') throw badRequestError(`strict decoding error: ${messages.join(', ')}`);
-    for (const message of messages) warn(message);
-  }
-  const decoded = served.decode({ ...object, apiVersion: expected, kind }, mode, warn);
+  const duplicates =
+    mode === 'Ignore' ? [] : parsed.duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`);
+  const problems = [...duplicates];
+  const decoded = served.decode(
+    { ...object, apiVersion: expected, kind },
+    // Duplicates and unknown fields are told together.
+    mode === 'Strict' ? 'Warn' : mode,
+    (problem) => problems.push(problem),
+  );
+  if (mode === 'Strict' && problems.length > 0) throw decodeFailure(kind, version, strictDecodingProblem(problems));
+  for (const problem of problems) warn(problem);
   const { metadata } = decoded;
   return metadata === undefined || metadata === null ? { ...decoded, metadata: {} } : decoded;
 }

@@ -1,7 +1,15 @@
 /** `PATCH`: a JSON patch, a merge patch or a strategic merge patch, applied to the object as it is stored and then treated as an update. */
+import { invalid } from '#kube-machinery/field-error.ts';
 import { applyJsonPatch, JsonPatchError, type Operation } from '#kube-machinery/json-patch.ts';
 import { applyMergePatch } from '#kube-machinery/merge-patch.ts';
-import { badRequestError, failure, unsupportedMediaTypeError } from '#kube-machinery/status.ts';
+import { DecodeProblem } from '#kube-machinery/schema.ts';
+import {
+  badRequestError,
+  failure,
+  invalidError,
+  StatusError,
+  unsupportedMediaTypeError,
+} from '#kube-machinery/status.ts';
 import { applyStrategicMergePatch, StrategicPatchError } from '#kube-machinery/strategic-merge-patch.ts';
 import type { Json } from '#kube-machinery/strict-json.ts';
 import { type HttpResponse, header } from '#transport/http.ts';
@@ -19,13 +27,20 @@ const types = {
 
 export async function patch(scope: RestScope): Promise<HttpResponse> {
   const dryRun = dryRunOf(scope.info.query.getAll('dryRun'), 'PatchOptions');
-  const apply = await patchOf(scope);
-  const result = await updateStored(scope, (current) => patched(scope, apply, current), dryRun, false);
+  const change = await patchOf(scope);
+  const result = await updateStored(scope, (current) => patched(scope, change, current), dryRun, false);
   return respondObject(scope, 200, servedForm(scope, result.object));
 }
 
-/** A patch as a function of the object in the served version. @throws StatusError */
-export type Patch = (object: KubeObject) => Json;
+export interface Patch {
+  /** The object, in the served version, as it is to be. @throws StatusError */
+  readonly apply: (object: KubeObject) => Json;
+  /** Of the request's body: paths of fields that stand twice. */
+  readonly duplicates: readonly string[];
+  readonly strategic: boolean;
+  /** What a refusal shows of it. @param result what {@link apply} returned */
+  readonly shown: (result: Json) => string;
+}
 
 /** Reads the request's patch. @throws StatusError */
 export async function patchOf({ request, served }: RestScope): Promise<Patch> {
@@ -33,13 +48,14 @@ export async function patchOf({ request, served }: RestScope): Promise<Patch> {
   const accepted = served.patchSchema ? [types.json, types.merge, types.strategic] : [types.json, types.merge];
   if (!(accepted as readonly string[]).includes(type)) throw unsupportedMediaTypeError(accepted);
   const body = await readBody(request);
-  const { value } = parseBody(body, 'application/json');
+  const { value, duplicates } = parseBody(body, 'application/json');
+  const applied = { duplicates, strategic: false, shown: (result: Json) => JSON.stringify(result) };
   if (type === types.json) {
     if (!Array.isArray(value))
       throw badRequestError(
         'error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch',
       );
-    return (object) => {
+    const apply = (object: KubeObject) => {
       try {
         return applyJsonPatch(object, value as unknown as readonly Operation[]) as Json;
       } catch (error) {
@@ -49,13 +65,14 @@ export async function patchOf({ request, served }: RestScope): Promise<Patch> {
         });
       }
     };
+    return { ...applied, apply };
   }
   if (value === null || typeof value !== 'object' || Array.isArray(value))
     throw badRequestError(
       'error decoding patch: json: cannot unmarshal value into Go value of type map[string]interface {}',
     );
-  if (type === types.merge) return (object) => applyMergePatch(object, value) as Json;
-  return (object) => {
+  if (type === types.merge) return { ...applied, apply: (object) => applyMergePatch(object, value) as Json };
+  const apply = (object: KubeObject) => {
     try {
       return applyStrategicMergePatch(
         object as unknown as Record<string, unknown>,
@@ -67,14 +84,33 @@ export async function patchOf({ request, served }: RestScope): Promise<Patch> {
       throw badRequestError(error.message);
     }
   };
+  return { apply, duplicates, strategic: true, shown: () => goText(value) };
 }
 
-function patched(scope: RestScope, apply: Patch, current: KubeObject): KubeObject {
+function patched(scope: RestScope, change: Patch, current: KubeObject): KubeObject {
   const { info, served, warnings } = scope;
-  const value = apply(servedForm(scope, current));
+  const value = change.apply(servedForm(scope, current));
   const seen = new Set(warnings);
-  const object = decodeObject(served, { value, duplicates: [] }, fieldValidationOf(info.query), (message) => {
-    if (!seen.has(message)) warnings.push(message);
-  });
-  return storedForm(scope, object);
+  try {
+    const parsed = { value, duplicates: change.duplicates };
+    const object = decodeObject(served, parsed, fieldValidationOf(info.query), (message) => {
+      if (!seen.has(message)) warnings.push(message);
+    });
+    return storedForm(scope, object);
+  } catch (error) {
+    if (!(error instanceof StatusError && error.cause instanceof DecodeProblem)) throw error;
+    const { message, conversionMessage } = error.cause;
+    throw invalidError('', '', '', [
+      invalid('patch', change.shown(value), change.strategic ? conversionMessage : message),
+    ]);
+  }
+}
+
+/** A value as Go's `%+v` prints it: `map[spec:map[replicas:3]]`. */
+export function goText(value: Json): string {
+  if (value === null) return '<nil>';
+  if (Array.isArray(value)) return `[${value.map(goText).join(' ')}]`;
+  if (typeof value !== 'object') return String(value);
+  const entries = Object.entries(value as Readonly<Record<string, Json>>).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `map[${entries.map(([key, item]) => `${key}:${goText(item)}`).join(' ')}]`;
 }

@@ -29,7 +29,7 @@ export const scaleVerbs: SubresourceVerbs = {
     return write(scope, () => value);
   },
   async patch(scope) {
-    return write(scope, await patchOf(scope));
+    return write(scope, (await patchOf(scope)).apply);
   },
 };
 
