@@ -29,6 +29,7 @@ const flags = [
   'experimental-watch-progress-notify-interval',
   'max-request-bytes',
   'max-txn-ops',
+  'quota-backend-bytes',
 ];
 /** They say how members reach each other, or how upstream's own machinery is tuned: nothing for them to act on here. */
 const withoutEffect = [
@@ -74,6 +75,8 @@ export const etcd: Command = async (args, { env, stdout, stderr }) => {
           interval === undefined ? undefined : parseGoDuration('watch-progress-notify-interval', interval),
         ),
         ...optional('requestBytesMax', numberFlag(values, 'max-request-bytes')),
+        // 0 is upstream's default there, and a negative number no limit.
+        ...optional('quotaBytes', quotaFlag(values)),
         ...optional('txnOpsMax', numberFlag(values, 'max-txn-ops')),
       },
       deps: {
@@ -146,6 +149,11 @@ function numberFlag(values: ReadonlyMap<string, string>, name: string): number |
   if (!/^\d+$/.test(text))
     throw new CommandError(ExitCode.usage, `invalid value ${JSON.stringify(text)} for flag -${name}: parse error`);
   return Number(text);
+}
+
+function quotaFlag(values: ReadonlyMap<string, string>): number | undefined {
+  if (values.get('quota-backend-bytes')?.startsWith('-')) return 0;
+  return numberFlag(values, 'quota-backend-bytes') || undefined;
 }
 
 function tlsConfig(values: ReadonlyMap<string, string>): TlsConfig | undefined {

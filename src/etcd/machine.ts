@@ -22,7 +22,8 @@ import { Store } from '#mvcc/store.ts';
 import { bytesOfKey, type Version } from '#mvcc/version.ts';
 import { RpcError } from '#wire/grpc/status.ts';
 import { headerAt } from './header.ts';
-import { checkPutAgainst, checkTxnAgainst, comparePath, deleteRange, isReadOnly, put, txn } from './kv/write.ts';
+import { txnCost } from './kv/quota.ts';
+import { checkPutAgainst, checkTxnAgainst, comparePath, deleteRange, put, txn } from './kv/write.ts';
 import { Leases } from './lease/leases.ts';
 
 export type ApplyResponse =
@@ -107,7 +108,7 @@ export class Machine {
       return put(this, request.put);
     }
     if (request.txn !== undefined) {
-      if (this.hasAlarm(AlarmType.NOSPACE) && !isReadOnly(request.txn)) throw etcdError('noSpace');
+      if (this.hasAlarm(AlarmType.NOSPACE) && txnCost(request.txn) > 0) throw etcdError('noSpace');
       const path = comparePath(store, request.txn);
       checkTxnAgainst(this, request.txn, path);
       const response = txn(this, request.txn, path);

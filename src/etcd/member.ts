@@ -5,7 +5,7 @@
 import { etcdError } from '#api-etcd/errors.ts';
 import type { InternalRaftRequest as Entry } from '#api-etcd/gen/raft_internal.ts';
 import { InternalRaftRequest } from '#api-etcd/gen/raft_internal.ts';
-import type { ResponseHeader } from '#api-etcd/gen/rpc.ts';
+import { AlarmRequest_AlarmAction, AlarmType, type ResponseHeader } from '#api-etcd/gen/rpc.ts';
 import { nextTurn } from '#host/event-loop.ts';
 import type { Store } from '#mvcc/store.ts';
 import type { Clock } from '#std/clock.ts';
@@ -42,6 +42,8 @@ export interface MemberOptions {
   readonly prng: Prng;
   /** Largest entry in bytes. */
   readonly requestBytesMax: number;
+  /** Bytes that the store may take on disk; 0 is no limit. */
+  readonly quotaBytes: number;
   readonly onExpiryFailed: (id: bigint, error: unknown) => void;
   /** After every entry that was applied while serving. */
   readonly onApplied?: () => void;
@@ -59,6 +61,7 @@ export class Member implements Disposable {
   readonly hub = new WatchHub();
   readonly expiry: LeaseExpiry;
   readonly requestBytesMax: number;
+  readonly quotaBytes: number;
   readonly #journal: Journal | undefined;
   readonly #onApplied: (() => void) | undefined;
   #requestId: bigint;
@@ -68,10 +71,11 @@ export class Member implements Disposable {
   #stopped = false;
 
   constructor(options: MemberOptions) {
-    const { identity, machine, journal, clock, prng, requestBytesMax, onExpiryFailed, onApplied } = options;
+    const { identity, machine, journal, clock, prng, requestBytesMax, quotaBytes, onExpiryFailed, onApplied } = options;
     this.identity = identity;
     this.machine = machine;
     this.requestBytesMax = requestBytesMax;
+    this.quotaBytes = quotaBytes;
     this.#journal = journal;
     this.#onApplied = onApplied;
     this.#appliedIndex = journal?.lastIndex ?? 0;
@@ -139,6 +143,33 @@ export class Member implements Disposable {
         this.#onApplied?.();
       });
     });
+  }
+
+  /** Bytes that the store takes on disk when it is saved: records, their keys and their places in the page, in whole pages. */
+  get storeBytes(): number {
+    const perRecordBytes = 17 + 16;
+    const pageBytes = 4096;
+    const { recordBytes, versionCount } = this.store;
+    return Math.ceil((recordBytes + versionCount * perRecordBytes) / pageBytes + 4) * pageBytes;
+  }
+
+  /**
+   * Refuses what would take more room than there is, and raises the alarm that keeps it so until an operator has made room.
+   * @param costBytes 0 for what needs none
+   * @throws RpcError ResourceExhausted
+   */
+  checkQuota(costBytes: number): void {
+    const { quotaBytes } = this;
+    if (costBytes === 0 || quotaBytes === 0 || this.storeBytes + costBytes < quotaBytes) return;
+    const alarm = {
+      action: AlarmRequest_AlarmAction.ACTIVATE,
+      memberID: this.identity.memberId,
+      alarm: AlarmType.NOSPACE,
+    };
+    const raised = async () => this.propose({ alarm });
+    // Whether it could be raised or not: this request is refused, and the next one tries again.
+    if (!this.machine.hasAlarm(AlarmType.NOSPACE)) raised().catch(() => {});
+    throw etcdError('noSpace');
   }
 
   /** Does again what the log has, before anybody asks anything. */

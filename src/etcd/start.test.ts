@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isEtcdError } from '#api-etcd/errors.ts';
+import { AlarmType, Maintenance } from '#api-etcd/gen/rpc.ts';
 import { createEtcdClient, type EtcdClient } from '#etcd-client/client.ts';
 import type { WatchItem } from '#etcd-client/watch-stream.ts';
 import { systemClock } from '#host/clock.ts';
@@ -142,6 +143,30 @@ test('a folder is for one member at a time', { timeout }, async () => {
   await first[Symbol.asyncDispose]();
   const second = await start(disk);
   await second[Symbol.asyncDispose]();
+});
+
+test('a full store refuses writes until room was made and the alarm taken back', { timeout }, async () => {
+  const etcd = await startEtcd({
+    config: { quotaBytes: 64 << 10 },
+    deps: { clock: systemClock, prng: seededPrng(1), log: (message) => assert.fail(message) },
+  });
+  const client = clientOf(etcd);
+  const value = new Uint8Array(4096);
+  const isFull = (error: unknown) => isEtcdError(error, 'noSpace');
+  await assert.rejects(async () => {
+    for (let i = 0; i < 100; i++) await client.put({ key: bytes('k'), value });
+  }, isFull);
+  const { header, errors } = await client.status();
+  assert.match(errors[0]!, /alarm:NOSPACE/);
+  await client.deleteRange({ key: bytes('k') });
+  const { revision } = (await client.range({ key: bytes('k') })).header!;
+  await client.compact({ revision, physical: true });
+  await assert.rejects(client.put({ key: bytes('k') }), isFull);
+  await etcd
+    .connect()
+    .unary(Maintenance.methods.alarm, { action: 2, memberID: header!.memberId, alarm: AlarmType.NOSPACE });
+  await client.put({ key: bytes('k'), value });
+  await etcd[Symbol.asyncDispose]();
 });
 
 test('a fork has the data and goes its own way', { timeout }, async () => {

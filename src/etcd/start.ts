@@ -47,6 +47,8 @@ export interface EtcdConfig {
   readonly progressNotifyIntervalMs?: number;
   /** `--max-request-bytes`; default 1.5 MiB. */
   readonly requestBytesMax?: number;
+  /** `--quota-backend-bytes`; default 2 GiB, 0 is no limit. */
+  readonly quotaBytes?: number;
   /** `--max-txn-ops`; default 128. */
   readonly txnOpsMax?: number;
 }
@@ -163,6 +165,7 @@ function serve({ identity, machine, config, deps, durable, entries = [] }: Serve
     progressNotifyIntervalMs = 10 * 60_000,
     requestBytesMax = requestBytesMaxDefault,
     txnOpsMax = 128,
+    quotaBytes = 2 * 1024 ** 3,
     checkpointLogBytesMin = 32 << 20,
   } = config;
   const { clock, prng, log } = deps;
@@ -173,6 +176,7 @@ function serve({ identity, machine, config, deps, durable, entries = [] }: Serve
     clock,
     prng,
     requestBytesMax,
+    quotaBytes,
     onExpiryFailed: (id, error) => log(`lease ${id.toString(16)} could not be revoked: ${error}`),
     onApplied: () => checkpointer?.consider(),
   });

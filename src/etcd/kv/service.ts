@@ -12,6 +12,7 @@ import { type BoundService, bind } from '#rpc/call.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
 import type { Member } from '../member.ts';
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from './check.ts';
+import { putCost, txnCost } from './quota.ts';
 import { hasRevisionFilters, isDefaultOrder, range } from './range.ts';
 import { checkTxnAgainst, comparePath, isReadOnly, txn } from './write.ts';
 
@@ -69,6 +70,7 @@ export function kvService(member: Member, { txnOpsMax }: KvOptions): BoundServic
 
     put(request) {
       checkPut(request);
+      member.checkQuota(putCost(request));
       return answer(member, member.propose({ put: request }) as PutResponse | Promise<PutResponse>);
     },
 
@@ -82,6 +84,7 @@ export function kvService(member: Member, { txnOpsMax }: KvOptions): BoundServic
 
     txn(request) {
       checkTxn(request, txnOpsMax);
+      member.checkQuota(txnCost(request));
       if (!isReadOnly(request))
         return answer(member, member.propose({ txn: request }) as TxnResponse | Promise<TxnResponse>);
       const { machine, store } = member;

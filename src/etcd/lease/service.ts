@@ -2,12 +2,14 @@
 import { Lease, LeaseGrantResponse, LeaseRevokeResponse, LeaseTimeToLiveResponse } from '#api-etcd/gen/rpc.ts';
 import { bytesOfKey } from '#mvcc/version.ts';
 import { type BoundService, bind } from '#rpc/call.ts';
+import { leaseCostBytes } from '../kv/quota.ts';
 import type { Member } from '../member.ts';
 
 export function leaseService(member: Member): BoundService {
   const { machine, expiry } = member;
   return bind(Lease, {
     async leaseGrant({ ttl, id }) {
+      member.checkQuota(leaseCostBytes);
       const granted = (await member.propose({
         leaseGrant: { ttl, id: id === 0n ? freshId(member) : id },
       })) as LeaseGrantResponse;

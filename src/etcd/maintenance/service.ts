@@ -7,14 +7,11 @@ import { serverVersion } from '../version.ts';
 import { hashKv } from './hash-kv.ts';
 import { sendSnapshot } from './snapshot.ts';
 
-/** Upstream's default quota, which it names when none was set. */
-const quotaBytesDefault = 2 * 1024 ** 3;
-
 export function maintenanceService(member: Member): BoundService {
   const { machine, store, identity } = member;
   return bind(Maintenance, {
     status() {
-      const bytes = storeBytes(member);
+      const bytes = member.storeBytes;
       return {
         header: member.header(),
         version: serverVersion,
@@ -27,7 +24,7 @@ export function maintenanceService(member: Member): BoundService {
         dbSizeInUse: bytes,
         isLearner: false,
         storageVersion: '',
-        dbSizeQuota: quotaBytesDefault,
+        dbSizeQuota: member.quotaBytes,
         downgradeInfo: { enabled: false, targetVersion: '' },
       };
     },
@@ -56,11 +53,4 @@ export function maintenanceService(member: Member): BoundService {
 export function alarmName(alarm: AlarmType): string {
   for (const [name, value] of Object.entries(AlarmType)) if (value === alarm) return name;
   return String(alarm);
-}
-
-/** Bytes that the store would take on disk: records, their keys and their places in the page, in whole pages. */
-function storeBytes({ store }: Member): number {
-  const perRecordBytes = 17 + 16;
-  const pageBytes = 4096;
-  return Math.ceil((store.recordBytes + store.versionCount * perRecordBytes) / pageBytes + 4) * pageBytes;
 }
