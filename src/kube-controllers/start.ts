@@ -10,6 +10,8 @@ import type { Prng } from '#std/prng.ts';
 import { Scope } from '#std/scope.ts';
 import type { ControllerContext } from './controller.ts';
 import { startDeploymentController } from './deployment/deployment.ts';
+import { startEndpointsController } from './endpoints/endpoints.ts';
+import { startEndpointSliceController } from './endpointslice/endpointslice.ts';
 import { startReplicaSetController } from './replicaset/replicaset.ts';
 import { startRootCaCertificatePublisher } from './root-ca-certificate-publisher/root-ca-certificate-publisher.ts';
 import { startServiceAccountController } from './serviceaccount/serviceaccount.ts';
@@ -42,6 +44,8 @@ type StartController = (context: ControllerContext, config: ControllersConfig) =
 const controllers: Readonly<Record<string, StartController>> = {
   'service-account-controller': startServiceAccountController,
   'root-ca-cert-publisher': startRootCaCertificatePublisher,
+  'endpointslice-controller': startEndpointSliceController,
+  'endpoint-controller': startEndpointsController,
   'deployment-controller': startDeploymentController,
   'replicaset-controller': startReplicaSetController,
 };
