@@ -7,6 +7,8 @@ import { listFolder, makeFolder, readIfThere, removeTree, syncFolder } from './f
 import { lockFile } from './lock-file.ts';
 
 export interface DiskFile extends AsyncDisposable {
+  /** Bytes from `position`; fewer than `length` only at the end of the file. */
+  read(position: number, length: number): Promise<Buffer>;
   /** Writes all of `bytes` at `position`; the file grows as needed. */
   write(bytes: Uint8Array, position: number): Promise<void>;
   /** Cuts the file, or lets it grow by zeros. */
@@ -48,6 +50,16 @@ export const hostDisk: Disk = {
   async open(path) {
     const file = await openInPlace(path);
     return {
+      async read(position, length) {
+        const bytes = Buffer.allocUnsafe(length);
+        let filled = 0;
+        while (filled < length) {
+          const { bytesRead } = await file.read(bytes, filled, length - filled, position + filled);
+          if (bytesRead === 0) break;
+          filled += bytesRead;
+        }
+        return bytes.subarray(0, filled);
+      },
       async write(bytes, position) {
         let written = 0;
         while (written < bytes.length)

@@ -109,6 +109,11 @@ export class MemoryDisk implements Disk {
     const remember = (position: number, end: number) =>
       file.unsynced.push({ position, before: Buffer.from(file.bytes.subarray(position, end)), sizeBefore: file.size });
     return {
+      async read(position, length) {
+        const part = Buffer.alloc(Math.max(0, Math.min(length, file.size - position)));
+        file.bytes.copy(part, 0, position, Math.min(file.size, position + part.length));
+        return part;
+      },
       async write(bytes, position) {
         const end = position + bytes.length;
         reach(end);

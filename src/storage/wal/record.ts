@@ -79,13 +79,10 @@ export class RecordReader {
     const left = bytes.length - this.#at;
     if (left === 0) return { kind: 'end' };
     if (left < lengthBytes) return this.#isLast ? { kind: 'torn' } : { kind: 'corrupt', reason: 'a cut frame' };
-    const low = bytes.readUInt32LE(this.#at);
-    const high = bytes.readUInt32LE(this.#at + 4);
-    if (low === 0 && high === 0) return { kind: 'end' };
-    const size = (high & 0x00ff_ffff) * 2 ** 32 + low;
-    const padding = high >= 0x8000_0000 ? (high >>> 24) & 7 : 0;
+    const end = frameEnd(bytes, this.#at);
+    if (end === undefined) return { kind: 'end' };
     const start = this.#at + lengthBytes;
-    const end = start + size + padding;
+    const size = frameSize(bytes, this.#at);
     if (end > bytes.length)
       return this.#isLast ? { kind: 'torn' } : { kind: 'corrupt', reason: 'a record longer than its file' };
     const broken = (reason: string): ReadStep =>
@@ -108,6 +105,19 @@ export class RecordReader {
     this.#at = end;
     return { kind: 'record', record, end };
   }
+}
+
+/** Where the frame at `at` ends; undefined for none: zeros. Its eight bytes of length must be there. */
+export function frameEnd(bytes: Buffer, at: number): number | undefined {
+  const high = bytes.readUInt32LE(at + 4);
+  if (high === 0 && bytes.readUInt32LE(at) === 0) return undefined;
+  const padding = high >= 0x8000_0000 ? (high >>> 24) & 7 : 0;
+  return at + lengthBytes + frameSize(bytes, at) + padding;
+}
+
+/** Bytes of the record in a frame, without padding. */
+function frameSize(bytes: Buffer, at: number): number {
+  return (bytes.readUInt32LE(at + 4) & 0x00ff_ffff) * 2 ** 32 + bytes.readUInt32LE(at);
 }
 
 /** Whether a sector's part of `[start, end)` is all zeros: it was never written. */

@@ -7,7 +7,7 @@ import { Entry, HardState } from '#api-etcd/gen/raft.ts';
 import { Metadata } from '#api-etcd/gen/server_metadata.ts';
 import { Snapshot } from '#api-etcd/gen/wal.ts';
 import type { Disk, DiskFile } from '#host/disk.ts';
-import { RecordReader, RecordType, RecordWriter } from './record.ts';
+import { frameEnd, RecordReader, RecordType, RecordWriter } from './record.ts';
 
 /** A file is cut when it has grown past this: upstream's figure. */
 export const walFileBytesDefault = 64_000_000;
@@ -16,6 +16,9 @@ export const walFileBytesDefault = 64_000_000;
  * cheaper than one that has to find new ones.
  */
 const fillAheadBytes = 1 << 20;
+/** Bytes read at a time. A damaged frame may ask for anything. */
+const readStepBytes = 4 << 20;
+const readStepBytesMax = 64 << 20;
 
 export class WalError extends Error {
   override readonly name = 'WalError';
@@ -103,11 +106,10 @@ export class Wal implements AsyncDisposable {
     let at = 0;
     for (const file of files) {
       const path = `${folder}/${file.name}`;
-      const bytes = await disk.read(path);
-      if (bytes === undefined) throw new WalError(`${path} is gone`);
+      const bytes = await readRecords(disk, path);
       const reader = new RecordReader(bytes, file === last, crc);
       const end = readAll(reader, path, collected);
-      if (end === 'torn') await copyAside(disk, path, bytes);
+      if (end === 'torn') await copyAside(disk, path);
       crc = reader.crc;
       at = reader.offset;
     }
@@ -277,7 +279,35 @@ function readAll(reader: RecordReader, path: string, collected: Collected): 'end
   }
 }
 
-async function copyAside(disk: Disk, path: string, bytes: Buffer): Promise<void> {
+/**
+ * The bytes of a file as far as records go: not the space after them. Frames are followed rather than zeros looked for, because
+ * a value may be all zeros.
+ */
+async function readRecords(disk: Disk, path: string): Promise<Buffer> {
+  const file = await disk.open(path);
+  try {
+    let bytes = await file.read(0, readStepBytes);
+    let whole = bytes.length < readStepBytes;
+    for (let at = 0; ; ) {
+      const next = at + 8 <= bytes.length ? frameEnd(bytes, at) : at + 8;
+      if (next === undefined) return bytes;
+      if (next <= bytes.length) at = next;
+      else if (whole) return bytes;
+      else {
+        const wanted = Math.max(readStepBytes, bytes.length, Math.min(next - bytes.length, readStepBytesMax));
+        const more = await file.read(bytes.length, wanted);
+        whole = more.length < wanted;
+        bytes = Buffer.concat([bytes, more]);
+      }
+    }
+  } finally {
+    await file[Symbol.asyncDispose]();
+  }
+}
+
+async function copyAside(disk: Disk, path: string): Promise<void> {
+  const bytes = await disk.read(path);
+  if (bytes === undefined) throw new WalError(`${path} is gone`);
   const file = await disk.open(`${path}.broken`);
   try {
     await file.truncate(0);
