@@ -15,6 +15,8 @@ export interface KubeClientConfig extends ExchangeConfig {
 export interface SelectOptions {
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
+  /** Ask for `metadata` alone (PartialObjectMetadata). A server that cannot sends whole objects. */
+  readonly metadataOnly?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -56,7 +58,7 @@ export interface ResourceClient<T extends ApiObject> {
   /** Page after page of at most `limit` (500) objects, all of one revision. */
   pages(options?: ListOptions): AsyncGenerator<ApiList<T>>;
   create(object: T, options?: WriteOptions): Promise<T>;
-  update(object: T, options?: WriteOptions): Promise<T>;
+  update(object: T, options?: WriteOptions & { readonly subresource?: string }): Promise<T>;
   updateStatus(object: T, options?: WriteOptions): Promise<T>;
   patch(
     name: string,
@@ -115,9 +117,17 @@ function resourceClient<T extends ApiObject>(
       ...(options.signal && { signal: options.signal }),
     });
   const list = async (options: ListOptions = {}) => {
-    const { signal, limit, ...query } = options;
+    const { signal, limit, metadataOnly, ...query } = options;
     const target = withQuery(path(), { ...query, limit: limit === undefined ? undefined : String(limit) });
-    return named(await exchangeJson<ApiList<T>>(config, { method: 'GET', target, ...(signal && { signal }) }));
+    return named(
+      await exchangeJson<ApiList<T>>(config, {
+        method: 'GET',
+        target,
+        ...(metadataOnly && { accept: partial('PartialObjectMetadataList') }),
+        ...(signal && { signal }),
+      }),
+      ref,
+    );
   };
   return {
     get: (name, { resourceVersion, signal } = {}) =>
@@ -142,7 +152,8 @@ function resourceClient<T extends ApiObject>(
       } while (next !== undefined);
     },
     create: (object, options) => write('POST', path(), complete(object), options),
-    update: (object, options) => write('PUT', path(object.metadata.name), complete(object), options),
+    update: (object, options) =>
+      write('PUT', path(object.metadata.name, options?.subresource), complete(object), options),
     updateStatus: (object, options) => write('PUT', path(object.metadata.name, 'status'), complete(object), options),
     patch: (name, type, patch, options) =>
       write('PATCH', path(name, options?.subresource), patch, options, patchTypes[type]),
@@ -171,7 +182,7 @@ function resourceClient<T extends ApiObject>(
   }
 
   async function* watch(options: WatchOptions = {}): AsyncGenerator<WatchEvent<T>> {
-    const { signal, timeoutSeconds, sendInitialEvents, ...query } = options;
+    const { signal, timeoutSeconds, sendInitialEvents, metadataOnly, ...query } = options;
     signal?.throwIfAborted();
     const aborter = new AbortController();
     const stop = () => aborter.abort(signal!.reason);
@@ -186,6 +197,7 @@ function resourceClient<T extends ApiObject>(
           ...(sendInitialEvents && { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' }),
           ...query,
         }),
+        ...(metadataOnly && { accept: partial('PartialObjectMetadata') }),
         signal: aborter.signal,
       });
       yield* readWatchEvents<T>(untilAborted(body, aborter.signal));
@@ -219,15 +231,19 @@ async function* untilAborted(body: AsyncIterable<Uint8Array>, signal: AbortSigna
   }
 }
 
+function partial(kind: string): string {
+  return `application/json;as=${kind};g=meta.k8s.io;v=v1,application/json`;
+}
+
 /** Items of built-in lists come without their kind: it stands on the list. The objects are fresh from the parser. */
-function named<T extends ApiObject>(list: ApiList<T>): ApiList<T> {
-  const kind = list.kind?.endsWith('List') ? list.kind.slice(0, -4) : undefined;
+function named<T extends ApiObject>(list: ApiList<T>, ref: ResourceRef): ApiList<T> {
   const items = list.items ?? [];
+  const kind = ref.kind ?? (list.kind?.endsWith('List') ? list.kind.slice(0, -4) : undefined);
   if (kind === undefined) return { ...list, items };
   for (const item of items as unknown as { apiVersion?: string; kind?: string }[])
     if (item.kind === undefined) {
       item.kind = kind;
-      if (list.apiVersion !== undefined) item.apiVersion = list.apiVersion;
+      item.apiVersion = apiVersionOf(ref);
     }
   return { ...list, items };
 }

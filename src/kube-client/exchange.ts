@@ -24,6 +24,8 @@ export interface Exchange {
   readonly target: string;
   readonly body?: unknown;
   readonly contentType?: string;
+  /** Default: JSON. */
+  readonly accept?: string;
   /** Why a controller writes; kept by the server for `why`. */
   readonly cause?: string;
   readonly signal?: AbortSignal;
@@ -81,7 +83,7 @@ export async function exchangeStream(
 
 async function send(config: ExchangeConfig, exchange: Exchange, signal: AbortSignal): Promise<HttpResponse> {
   const headers: [string, string][] = [
-    ['accept', 'application/json'],
+    ['accept', exchange.accept ?? 'application/json'],
     ['user-agent', config.userAgent ?? 'wherry'],
   ];
   const body = exchange.body === undefined ? undefined : utf8Encode(JSON.stringify(exchange.body));

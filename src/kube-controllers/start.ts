@@ -12,6 +12,7 @@ import type { ControllerContext } from './controller.ts';
 import { startDeploymentController } from './deployment/deployment.ts';
 import { startEndpointsController } from './endpoints/endpoints.ts';
 import { startEndpointSliceController } from './endpointslice/endpointslice.ts';
+import { startNamespaceController } from './namespace/namespace.ts';
 import { startReplicaSetController } from './replicaset/replicaset.ts';
 import { startRootCaCertificatePublisher } from './root-ca-certificate-publisher/root-ca-certificate-publisher.ts';
 import { startServiceAccountController } from './serviceaccount/serviceaccount.ts';
@@ -44,6 +45,7 @@ type StartController = (context: ControllerContext, config: ControllersConfig) =
 const controllers: Readonly<Record<string, StartController>> = {
   'service-account-controller': startServiceAccountController,
   'root-ca-cert-publisher': startRootCaCertificatePublisher,
+  'namespace-controller': startNamespaceController,
   'endpointslice-controller': startEndpointSliceController,
   'endpoint-controller': startEndpointsController,
   'deployment-controller': startDeploymentController,
