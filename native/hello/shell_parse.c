@@ -18,7 +18,10 @@ static struct node *parse_list(struct parser *p, bool one_line);
 static void problem(struct parser *p, enum parse_result result, const char *near) {
   if (p->result != PARSE_OK) return;
   p->result = result;
-  if (result == PARSE_ERROR) snprintf(p->message, p->message_size, "syntax error: unexpected \"%.20s\"", *near == '\n' ? "newline" : near);
+  if (result == PARSE_ERROR) {
+    int length = *near == '\n' ? 7 : (int)strcspn(near, "\n");
+    snprintf(p->message, p->message_size, "syntax error: unexpected \"%.*s\"", length > 20 ? 20 : length, *near == '\n' ? "newline" : near);
+  }
 }
 
 static struct node *make(enum node_kind kind, struct node *left, struct node *right) {

@@ -1,7 +1,7 @@
 /*
  * One launch for a command line: the container inherits our streams, we report and go. The plan comes on the socket (u32 length,
  * u32 mode, u32 register of the console socket, launch), the reply goes there; with mode FOREGROUND a second reply with the wait
- * status follows when the process has ended.
+ * status follows when the process has ended. Without mode GO the process waits for whoever reads its FIFO.
  */
 #include "helper.h"
 #include <signal.h>
@@ -10,6 +10,20 @@
 
 #define MODE_FOREGROUND 1
 #define MODE_RUN 2
+#define MODE_GO 4 /* let the process go at once, and report whether its program runs */
+
+/* After READY the child says one of two things: an error, or, by the socket's end at its exec, that its program runs. */
+static int let_go(struct context *context, struct launched *launched) {
+  struct message message;
+  int fd = -1;
+  if (send_message(launched->sync, MSG_GO, 0, 0, "", -1) < 0) return fail(context, "the process is gone");
+  ssize_t n = receive_message(launched->sync, &message, &fd);
+  if (n <= 0) return 0;
+  context->error_tag = message.a;
+  context->error_number = message.b;
+  snprintf(context->error_text, sizeof context->error_text, "%s", message.text);
+  return -1;
+}
 
 int launch_main(int socket) {
   uint32_t length;
@@ -48,6 +62,12 @@ int launch_main(int socket) {
       return 1;
     }
     close(launched.console);
+  }
+  if (mode & MODE_GO && let_go(&context, &launched) < 0) {
+    while (waitpid(launched.pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+    send_reply(socket, 0, &context, true, 0, 0);
+    return 1;
   }
   send_reply(socket, 0, &context, false, (uint64_t)launched.pid, launched.start_time);
   if (!(mode & MODE_FOREGROUND)) return 0;

@@ -7,6 +7,7 @@ import { type Command, CommandError } from './command.ts';
 const commands: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
   etcd: { summary: 'run an etcd server', load: async () => (await import('./etcd.ts')).etcd },
   image: { summary: 'list, remove, import and pack images', load: async () => (await import('./image.ts')).image },
+  runc: { summary: 'run OCI bundles', load: async () => (await import('./runc.ts')).runc },
   up: { summary: 'start a cluster on this machine', load: async () => (await import('./up.ts')).up },
   version: { summary: 'print the version', load: async () => (await import('./version.ts')).version },
 };
@@ -23,7 +24,19 @@ async function main(): Promise<number> {
     return asked ? 0 : 2;
   }
   const command = await entry.load();
-  return command(args, { env: process.env, stdout: process.stdout, stderr: process.stderr, stdin: process.stdin });
+  // Node makes a stream non-blocking when it is first looked at: a command that hands its streams on must not have looked.
+  return command(args, {
+    env: process.env,
+    get stdout() {
+      return process.stdout;
+    },
+    get stderr() {
+      return process.stderr;
+    },
+    get stdin() {
+      return process.stdin;
+    },
+  });
 }
 
 try {

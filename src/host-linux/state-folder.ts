@@ -53,3 +53,8 @@ export function listStateFolders(path: string): string[] {
 export function removeStateFolder(path: string): void {
   rmSync(path, { recursive: true, force: true });
 }
+
+/** Nothing there is fine. */
+export function removeStateFile(folder: string, name: string): void {
+  rmSync(join(folder, name), { force: true });
+}

@@ -35,6 +35,8 @@ export interface LaunchContext {
   /** Path of the FIFO that lets the process go; without one its monitor does. */
   readonly fifo?: string;
   readonly preserveFds: number;
+  /** A unix socket that the terminal's descriptor is sent to; the supervisor connects to it first. */
+  readonly consoleSocket?: { readonly path: string; readonly register: number };
 }
 
 export interface CreateInput extends LaunchContext {
@@ -181,6 +183,13 @@ function openRegisters(before: Plan, input: LaunchContext): void {
   const folder = input.cgroups.cloneInto(input.folders);
   if (folder !== undefined) planOpen(before, cgroupRegister, folder, O_PATH | O_DIRECTORY);
   if (input.fifo !== undefined) planOpen(before, fifoRegister, input.fifo, O_PATH);
+  const { consoleSocket } = input;
+  if (consoleSocket !== undefined)
+    before.op(
+      Op.CONNECT_UNIX,
+      (failure) => `dial unix ${consoleSocket.path}: connect: ${errnoText(failure.errno)}`,
+      (fields) => fields.u32(consoleSocket.register).string(consoleSocket.path),
+    );
 }
 
 function planOpen(plan: Plan, register: number, path: string, flags: number): void {
