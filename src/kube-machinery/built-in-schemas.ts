@@ -67,6 +67,13 @@ function readTypes(): ReadonlyMap<string, ObjectSchema> {
 
 const schemas = readTypes();
 
+const names: ReadonlyMap<ObjectSchema, string> = new Map([...schemas].map(([name, schema]) => [schema, name]));
+
+/** `core/v1.PodSpec`, as the facts tables name a type. */
+export function typeName(schema: ObjectSchema): string {
+  return names.get(schema) ?? schema.name;
+}
+
 /** Every type, those inside others too, by its name in the facts table: `core/v1.PodSpec`. */
 export const builtInTypes: ReadonlyMap<string, ObjectSchema> = schemas;
 

@@ -1,6 +1,7 @@
 /** A request's body: collected within its limit, parsed from its format, decoded as the resource's kind. */
 
 import { decodeFailure, strictDecodingProblem } from '#kube-machinery/schema.ts';
+import { decodeProtobufObject } from '#kube-machinery/protobuf-object.ts';
 import { badRequestError, tooLargeError } from '#kube-machinery/status.ts';
 import { type Json, JsonError, parseJson } from '#kube-machinery/strict-json.ts';
 import { parseYaml } from '#kube-machinery/yaml.ts';
@@ -33,8 +34,10 @@ export interface ParsedBody {
 
 /** @throws StatusError BadRequest, UnsupportedMediaType */
 export function parseBody(body: Buffer, contentType: string | undefined): ParsedBody {
+  const format = bodyFormat(contentType);
+  if (format === 'protobuf') return { value: decodeProtobufObject(body), duplicates: [] };
   const text = body.toString('utf8');
-  if (bodyFormat(contentType) === 'yaml') return parseYaml(text);
+  if (format === 'yaml') return parseYaml(text);
   try {
     return parseJson(text);
   } catch (error) {

@@ -2,9 +2,12 @@
  * Content negotiation: which representation a client accepts, from the header `Accept` (RFC 9110 12.5.1) with the parameters
  * `as`, `g` and `v` by which Kubernetes asks for tables and bare metadata.
  */
+import { protobufType } from '#kube-machinery/protobuf-object.ts';
 import { notAcceptableError, unsupportedMediaTypeError } from '#kube-machinery/status.ts';
 
 export type Format = 'json' | 'yaml';
+/** Protobuf is read; answers are never written in it. */
+export type BodyFormat = Format | 'protobuf';
 
 export interface Representation {
   readonly format: Format;
@@ -13,7 +16,7 @@ export interface Representation {
   readonly pretty: boolean;
 }
 
-/** What we speak, in upstream's order of preference. Protobuf has its place here when its codec is built. */
+/** What we write, in upstream's order of preference. */
 const formats: readonly { readonly format: Format; readonly type: string }[] = [
   { format: 'json', type: 'application/json' },
   { format: 'yaml', type: 'application/yaml' },
@@ -66,11 +69,12 @@ function parseClause(text: string): Clause {
 }
 
 /** The format of a request's body. @throws StatusError UnsupportedMediaType */
-export function bodyFormat(contentType: string | undefined): Format {
+export function bodyFormat(contentType: string | undefined): BodyFormat {
   if (contentType === undefined || contentType === '') return 'json';
   const { type } = parseClause(contentType);
+  if (type === protobufType) return 'protobuf';
   const found = formats.find((entry) => entry.type === type);
-  if (found === undefined) throw unsupportedMediaTypeError(accepted);
+  if (found === undefined) throw unsupportedMediaTypeError([...accepted, protobufType]);
   return found.format;
 }
 
