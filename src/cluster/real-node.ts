@@ -115,12 +115,14 @@ async function start(config: RealNodeConfig, deps: RealNodeDeps, scope: Scope): 
   );
   const netfilter = scope.use(openNetlink(NetlinkProtocol.netfilter));
   let kubelet: HttpHandler | undefined;
+  /** What speaks to the API: it goes before the containers do, so that nothing is started again. */
+  const joined = scope.use(new Scope());
   return {
     nodeIp: network.gateway,
     images: containerd.images,
     kubelet: () => kubelet,
     async join(client) {
-      const running = scope.use(
+      const running = joined.use(
         await startKubelet({
           config: {
             nodeName: config.nodeName,
@@ -148,7 +150,7 @@ async function start(config: RealNodeConfig, deps: RealNodeDeps, scope: Scope): 
         }),
       );
       kubelet = running.handler;
-      const proxy = scope.use(
+      const proxy = joined.use(
         startKubeProxy({
           config: {
             nodeName: config.nodeName,
@@ -160,7 +162,7 @@ async function start(config: RealNodeConfig, deps: RealNodeDeps, scope: Scope): 
           deps: { client: client(identityOf('system:kube-proxy')), clock, prng, netlink: netfilter, log },
         }),
       );
-      const dns = scope.use(
+      const dns = joined.use(
         await startClusterDns({
           config: { domain: config.clusterDomain, upstream: config.hostDns.servers },
           deps: {
@@ -175,7 +177,10 @@ async function start(config: RealNodeConfig, deps: RealNodeDeps, scope: Scope): 
       );
       await Promise.all([running.registered, proxy.ready, dns.ready]);
     },
-    stopPods: (graceMs) => containerd.stopAll({ graceMs }),
+    async stopPods(graceMs) {
+      await joined[Symbol.asyncDispose]();
+      await containerd.stopAll({ graceMs });
+    },
     async removeAll() {
       await containerd.removeAll();
       removeServiceRules(netfilter, tableOf(cluster));
