@@ -1,7 +1,7 @@
 /** A request's body: collected within its limit, parsed from its format, decoded as the resource's kind. */
 
-import { decodeFailure, strictDecodingProblem } from '#kube-machinery/schema.ts';
 import { decodeProtobufObject } from '#kube-machinery/protobuf-object.ts';
+import { decodeFailure, strictDecodingProblem } from '#kube-machinery/schema.ts';
 import { badRequestError, tooLargeError } from '#kube-machinery/status.ts';
 import { type Json, JsonError, parseJson } from '#kube-machinery/strict-json.ts';
 import { parseYaml } from '#kube-machinery/yaml.ts';
