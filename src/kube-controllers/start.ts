@@ -12,6 +12,7 @@ import type { ControllerContext } from './controller.ts';
 import { startDeploymentController } from './deployment/deployment.ts';
 import { startEndpointsController } from './endpoints/endpoints.ts';
 import { startEndpointSliceController } from './endpointslice/endpointslice.ts';
+import { startGarbageCollector } from './garbage-collector/garbage-collector.ts';
 import { startNamespaceController } from './namespace/namespace.ts';
 import { startReplicaSetController } from './replicaset/replicaset.ts';
 import { startRootCaCertificatePublisher } from './root-ca-certificate-publisher/root-ca-certificate-publisher.ts';
@@ -50,6 +51,7 @@ const controllers: Readonly<Record<string, StartController>> = {
   'endpoint-controller': startEndpointsController,
   'deployment-controller': startDeploymentController,
   'replicaset-controller': startReplicaSetController,
+  'generic-garbage-collector': startGarbageCollector,
 };
 
 export function startControllers({
