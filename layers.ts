@@ -56,7 +56,7 @@ export const parts: Readonly<Record<string, Part>> = {
   cni: { layer: 6, node: ['node:fs'] },
   containerd: { layer: 7, node: ['node:crypto'], packages: ['ws'] },
   build: { layer: 7 },
-  'kube-apiserver': { layer: 8, node: ['node:crypto'], packages: ['yaml'] },
+  'kube-apiserver': { layer: 8, node: ['node:crypto', 'node:net'], packages: ['yaml'] },
   'kube-controllers': { layer: 8 },
   'kube-scheduler': { layer: 8 },
   kubelet: { layer: 8 },

@@ -55,8 +55,9 @@ export function forbidden(field: string, detail: string): FieldError {
   return { type: 'FieldValueForbidden', field, detail };
 }
 
+/** @param values in the order in which upstream lists them */
 export function notSupported(field: string, badValue: unknown, values: readonly string[]): FieldError {
-  const quoted = [...values].sort().map((value) => JSON.stringify(value));
+  const quoted = values.map((value) => JSON.stringify(value));
   return {
     type: 'FieldValueNotSupported',
     field,

@@ -301,7 +301,7 @@ test("statuses carry upstream's messages", () => {
   ]);
   assert.equal(
     error.message,
-    'Deployment.apps "d" is invalid: [spec.selector: Required value, metadata.name: Invalid value: "A": bad, spec.x: Unsupported value: "q": supported values: "a", "b"]',
+    'Deployment.apps "d" is invalid: [spec.selector: Required value, metadata.name: Invalid value: "A": bad, spec.x: Unsupported value: "q": supported values: "b", "a"]',
   );
   assert.equal(error.code, 422);
 });

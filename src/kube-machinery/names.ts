@@ -84,12 +84,13 @@ export function pathSegmentProblems(value: string): string[] {
 }
 
 export function portNameProblems(value: string): string[] {
-  if (value.length > 15) return ['must be no more than 15 characters'];
-  if (!/^[-a-z0-9]+$/.test(value)) return ['must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)'];
-  if (!/[a-z]/.test(value)) return ['must contain at least one letter (a-z)'];
-  if (value.includes('--')) return ['must not contain consecutive hyphens'];
-  if (value.startsWith('-') || value.endsWith('-')) return ['must not begin or end with a hyphen'];
-  return [];
+  const problems = tooLong(value, 15);
+  if (!/^[-a-z0-9]+$/.test(value))
+    problems.push('must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)');
+  if (!/[a-z]/.test(value)) problems.push('must contain at least one letter (a-z)');
+  if (value.includes('--')) problems.push('must not contain consecutive hyphens');
+  if (value.startsWith('-') || value.endsWith('-')) problems.push('must not begin or end with a hyphen');
+  return problems;
 }
 
 export function portNumberProblems(value: number): string[] {

@@ -144,7 +144,7 @@ export async function deleteOptionsOf({ request, info }: RestScope): Promise<Del
     ]);
   if (propagationPolicy && !policies.includes(propagationPolicy))
     throw invalidError('meta.k8s.io', 'DeleteOptions', '', [
-      notSupported('propagationPolicy', propagationPolicy, policies),
+      notSupported('propagationPolicy', propagationPolicy, [...policies, 'nil']),
     ]);
   return options;
 }

@@ -10,7 +10,7 @@ import {
 } from '#kube-machinery/label-selector.ts';
 import type { KubeObject } from '../object.ts';
 import { validateLabels } from './metadata.ts';
-import { validatePodSpec } from './pod.ts';
+import { validatePodSpec } from './pod-spec.ts';
 
 interface Spec {
   readonly replicas?: number;
@@ -65,6 +65,10 @@ export function validateWorkload(object: KubeObject): FieldError[] {
     errors.push(...validateLabels(labels, 'spec.template.metadata.labels'));
     const podSpec = spec.template.spec ?? {};
     errors.push(...validatePodSpec(podSpec, 'spec.template.spec'));
+    if (Array.isArray(podSpec['ephemeralContainers']) && podSpec['ephemeralContainers'].length > 0)
+      errors.push(
+        forbidden('spec.template.spec.ephemeralContainers', 'ephemeral containers not allowed in pod template'),
+      );
     if (podSpec['restartPolicy'] !== 'Always')
       errors.push(notSupported('spec.template.spec.restartPolicy', podSpec['restartPolicy'], ['Always']));
     if (podSpec['activeDeadlineSeconds'] !== undefined)
