@@ -1,4 +1,6 @@
 /** What a running cluster answers its own tools over a unix socket that only its owner may open: why, images, stop. JSON over HTTP. */
+
+import type { KubeObject } from '#kube-apiserver/object.ts';
 import { StatusError } from '#kube-machinery/status.ts';
 import type { HttpHandler, HttpResponse } from '#transport/http.ts';
 import type { ControlPlane } from './control-plane.ts';
@@ -22,11 +24,9 @@ export function controlHandler({ control, stop, log }: ControlDeps): HttpHandler
       }
       if (method === 'GET' && parts[0] === 'why') {
         const [, resource = '', namespace = '', name = ''] = parts;
-        return json(200, {
-          writes: control.apiserver.writesOf(resource, namespace, name),
-          ...(resource === 'pods' && { scheduling: control.scheduler.explain(`${namespace}/${name}`) }),
-        });
+        return json(200, why(control, resource, namespace, name));
       }
+      if (method === 'GET' && parts[0] === 'status') return json(200, status(control));
       return json(404, { message: `${method} ${url.pathname} is not here` });
     } catch (error) {
       if (!(error instanceof StatusError)) log(`control socket: ${method} ${url.pathname}`, error);
@@ -37,4 +37,49 @@ export function controlHandler({ control, stop, log }: ControlDeps): HttpHandler
 
 function json(status: number, value: object): HttpResponse {
   return { status, headers: [['content-type', 'application/json']], body: Buffer.from(JSON.stringify(value)) };
+}
+
+interface Conditioned extends KubeObject {
+  readonly status?: {
+    readonly phase?: string;
+    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
+    readonly containerStatuses?: readonly {
+      readonly name: string;
+      readonly state?: { readonly waiting?: { readonly reason?: string; readonly message?: string } };
+    }[];
+  };
+}
+
+function status({ apiserver }: ControlPlane): object {
+  const nodes = [...apiserver.reader.list({ group: '', resource: 'nodes' })].map((node) => ({
+    name: node.metadata.name,
+    ready: ((node as Conditioned).status?.conditions ?? []).some(
+      ({ type, status }) => type === 'Ready' && status === 'True',
+    ),
+  }));
+  const pods: Record<string, number> = {};
+  for (const pod of apiserver.reader.list({ group: '', resource: 'pods' })) {
+    const phase = (pod as Conditioned).status?.phase ?? 'Unknown';
+    pods[phase] = (pods[phase] ?? 0) + 1;
+  }
+  return { nodes, pods, revision: apiserver.revision(), stages: apiserver.stages };
+}
+
+/** What is known of an object: how it stands in plain words, who wrote it, and for a pod each node's verdict. */
+function why({ apiserver, scheduler }: ControlPlane, qualified: string, namespace: string, name: string): object {
+  const [resource = '', ...group] = qualified.split('.');
+  const object = apiserver.reader.get({ group: group.join('.'), resource }, namespace, name) as Conditioned | undefined;
+  const scheduling = resource === 'pods' ? scheduler.explain(`${namespace}/${name}`) : undefined;
+  const state: string[] = [];
+  if (object !== undefined) {
+    for (const { type, status: value, message } of object.status?.conditions ?? [])
+      if (value !== 'True' && message) state.push(`${type} is ${value}: ${message}`);
+    for (const { name: container, state: current } of object.status?.containerStatuses ?? [])
+      if (current?.waiting)
+        state.push(
+          `container ${container} waits: ${current.waiting.reason ?? ''}${current.waiting.message ? `: ${current.waiting.message}` : ''}`,
+        );
+  }
+  const writes = apiserver.writesOf(qualified, namespace, name);
+  return { writes, ...(object !== undefined && { state }), ...(scheduling !== undefined && { scheduling }) };
 }

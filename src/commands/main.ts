@@ -8,7 +8,12 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
   etcd: { summary: 'run an etcd server', load: async () => (await import('./etcd.ts')).etcd },
   image: { summary: 'list, remove, import and pack images', load: async () => (await import('./image.ts')).image },
   runc: { summary: 'run OCI bundles', load: async () => (await import('./runc.ts')).runc },
+  down: { summary: 'stop a cluster and take it away', load: async () => (await import('./down.ts')).down },
+  kubeconfig: { summary: 'print a kubeconfig', load: async () => (await import('./kubeconfig.ts')).kubeconfig },
+  status: { summary: 'show how a cluster is', load: async () => (await import('./status.ts')).status },
+  stop: { summary: 'stop a cluster; its data stays', load: async () => (await import('./stop.ts')).stop },
   up: { summary: 'start a cluster on this machine', load: async () => (await import('./up.ts')).up },
+  why: { summary: 'tell what made an object as it is', load: async () => (await import('./why.ts')).why },
   version: { summary: 'print the version', load: async () => (await import('./version.ts')).version },
 };
 

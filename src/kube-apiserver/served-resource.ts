@@ -10,6 +10,7 @@ import { eventStrategy } from './strategies/event.ts';
 import { genericStrategy } from './strategies/generic.ts';
 import { namespaceStrategy } from './strategies/namespace.ts';
 import { podStrategy } from './strategies/pod.ts';
+import { secretStrategy } from './strategies/secret.ts';
 import type { Strategy } from './strategy.ts';
 
 /** @param wrap last word on a strategy: reservations that need the server's other parts. */
@@ -39,6 +40,8 @@ function strategyOf(resource: Resource): Strategy {
       return podStrategy(generic);
     case 'namespaces':
       return namespaceStrategy(generic);
+    case 'secrets':
+      return secretStrategy(generic);
     case 'events':
     case 'events.events.k8s.io':
       return eventStrategy(generic);

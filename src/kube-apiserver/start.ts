@@ -77,6 +77,8 @@ export interface Apiserver extends AsyncDisposable {
   readonly reader: ObjectReader;
   /** The latest writes to an object, newest first. */
   writesOf(resource: string, namespace: string, name: string): readonly RecordedWrite[];
+  /** The store's revision that the server has seen. */
+  revision(): number;
   /** Names of the stages a request goes through, in order. */
   readonly stages: readonly string[];
 }
@@ -229,6 +231,7 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
     registry,
     reader,
     writesOf: (resource, namespace, name) => writes.of(resource, namespace, name),
+    revision: () => cache.revision,
     stages: stages.map(({ name }) => name),
     [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
   };

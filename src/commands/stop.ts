@@ -1,0 +1,51 @@
+/** `wherry stop`: the running cluster ends with its containers; its data stays. */
+import { defaultClusterName } from '#cluster/paths.ts';
+import { type Command, CommandError, ExitCode } from './command.ts';
+import { ask } from './control-client.ts';
+import { durationMs, type FlagTable, flagHelp, parseFlags } from './flags.ts';
+import { type RunningCluster, requireRunning } from './running.ts';
+
+const flags: FlagTable = {
+  name: { kind: 'string', default: defaultClusterName, usage: 'name of the cluster' },
+  'data-dir': { kind: 'string', usage: 'folder of everything that is kept' },
+  wait: { kind: 'string', default: '60s', usage: 'how long to wait for the end' },
+  help: { kind: 'bool', short: 'h', usage: 'this text' },
+};
+
+export const stop: Command = async (args, { env, stdout }) => {
+  const parsed = parseFlags(args, flags);
+  if (parsed.bool('help')) {
+    stdout.write(`Usage: wherry stop [FLAG...]\n\n${flagHelp(flags)}`);
+    return ExitCode.ok;
+  }
+  const name = parsed.string('name')!;
+  const { running } = requireRunning(name, env, parsed.string('data-dir'));
+  await stopRunning(running, durationMs(parsed.string('wait')!, 'wait'));
+  stdout.write(`cluster ${name} is stopped; its data stays\n`);
+  return ExitCode.ok;
+};
+
+const pollMs = 20;
+
+/** @throws CommandError timeout */
+export async function stopRunning(running: RunningCluster, waitMs: number): Promise<void> {
+  await ask(running.socket, 'POST', '/stop');
+  const until = performance.now() + waitMs;
+  while (isAlive(running.pid)) {
+    if (performance.now() > until)
+      throw new CommandError(
+        ExitCode.timeout,
+        `cluster ${running.name} (pid ${running.pid}) did not end in ${waitMs / 1000} s`,
+      );
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

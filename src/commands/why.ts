@@ -1,0 +1,65 @@
+/** `wherry why KIND/NAME`: who wrote an object lately and what made them, and for a pod what the scheduler thought of each node. */
+import { resources } from '#api-kube/resources.ts';
+import { defaultClusterName } from '#cluster/paths.ts';
+import { type Command, CommandError, ExitCode } from './command.ts';
+import { ask } from './control-client.ts';
+import { type FlagTable, flagHelp, parseFlags } from './flags.ts';
+import { requireRunning } from './running.ts';
+
+const flags: FlagTable = {
+  name: { kind: 'string', default: defaultClusterName, usage: 'name of the cluster' },
+  namespace: { kind: 'string', short: 'n', default: 'default', usage: 'namespace of the object' },
+  'data-dir': { kind: 'string', usage: 'folder of everything that is kept' },
+  output: { kind: 'string', short: 'o', default: 'text', usage: 'text or json' },
+  help: { kind: 'bool', short: 'h', usage: 'this text' },
+};
+
+interface Write {
+  readonly verb: string;
+  readonly user: string;
+  readonly cause?: string;
+  readonly resourceVersion: string;
+  readonly atMs: number;
+}
+
+interface Answer {
+  readonly writes: readonly Write[];
+  readonly state?: readonly string[];
+  readonly scheduling?: unknown;
+}
+
+export const why: Command = async (args, { env, stdout }) => {
+  const parsed = parseFlags(args, flags);
+  if (parsed.bool('help')) {
+    stdout.write(`Usage: wherry why KIND/NAME [FLAG...]\n\n${flagHelp(flags)}`);
+    return ExitCode.ok;
+  }
+  const [first = '', second] = parsed.operands;
+  const [kind = '', objectName = ''] = second === undefined ? first.split('/') : [first, second];
+  if (kind === '' || objectName === '') throw new CommandError(ExitCode.usage, 'why needs an object: KIND/NAME');
+  const resource = resources.find(
+    (row) => [row.resource, row.singular, ...(row.shortNames ?? [])].includes(kind.toLowerCase()) && row.stored,
+  );
+  if (resource === undefined) throw new CommandError(ExitCode.notFound, `there is no kind ${JSON.stringify(kind)}`);
+  const { running } = requireRunning(parsed.string('name')!, env, parsed.string('data-dir'));
+  const namespace = resource.namespaced ? parsed.string('namespace')! : '';
+  const qualified = resource.group === '' ? resource.resource : `${resource.resource}.${resource.group}`;
+  const path = ['why', qualified, namespace, objectName].map(encodeURIComponent).join('/');
+  const answer = (await ask(running.socket, 'GET', `/${path}`)) as Answer;
+  if (parsed.string('output') === 'json') {
+    stdout.write(`${JSON.stringify(answer, null, 2)}\n`);
+    return ExitCode.ok;
+  }
+  if (answer.writes.length === 0 && answer.state === undefined)
+    throw new CommandError(
+      ExitCode.notFound,
+      `nothing is known of ${resource.singular}/${objectName}${namespace && ` in ${namespace}`}`,
+    );
+  for (const line of answer.state ?? []) stdout.write(`${line}\n`);
+  stdout.write('written by, newest first:\n');
+  for (const { atMs, verb, user, cause } of answer.writes)
+    stdout.write(
+      `  ${new Date(atMs).toISOString().slice(11, 23)}  ${verb.padEnd(7)} ${user}${cause ? `\n                because ${cause}` : ''}\n`,
+    );
+  return ExitCode.ok;
+};
