@@ -59,9 +59,11 @@ async function ensure(
 ): Promise<void> {
   const resource = client.resource<ApiObject>(ref, namespace);
   try {
-    await resource.create(object);
+    await resource.get(object.metadata.name, { resourceVersion: '0' });
   } catch (error) {
-    if (!(error instanceof StatusError && error.code === 409)) throw error;
-    if (current !== undefined) await resource.patch(object.metadata.name, 'merge', current);
+    if (!(error instanceof StatusError && error.code === 404)) throw error;
+    await resource.create(object);
+    return;
   }
+  if (current !== undefined) await resource.patch(object.metadata.name, 'merge', current);
 }

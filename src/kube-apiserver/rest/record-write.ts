@@ -14,8 +14,18 @@ export function recordWrite({ deps, request, served, user }: RestScope, verb: st
     namespace: object.metadata.namespace ?? '',
     name: object.metadata.name ?? '',
     user: user.name,
-    cause: header(request.headers, causeHeader)?.slice(0, causeLengthMax),
+    cause: causeOf(header(request.headers, causeHeader)),
     resourceVersion: object.metadata.resourceVersion ?? '',
     atMs: deps.clock.now(),
   });
+}
+
+/** Percent-encoded on the wire, since headers are ASCII; what is not properly so is shown as it came. */
+function causeOf(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return decodeURIComponent(text).slice(0, causeLengthMax);
+  } catch {
+    return text.slice(0, causeLengthMax);
+  }
 }
