@@ -6,6 +6,10 @@ import { type Command, CommandError } from './command.ts';
 
 const commands: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
   etcd: { summary: 'run an etcd server', load: async () => (await import('./etcd.ts')).etcd },
+  etcdctl: {
+    summary: 'ask an etcd server',
+    load: async () => (await import('./etcdctl/etcdctl.ts')).etcdctl,
+  },
   image: { summary: 'list, remove, import and pack images', load: async () => (await import('./image.ts')).image },
   runc: { summary: 'run OCI bundles', load: async () => (await import('./runc.ts')).runc },
   down: { summary: 'stop a cluster and take it away', load: async () => (await import('./down.ts')).down },

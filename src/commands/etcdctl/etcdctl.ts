@@ -1,0 +1,105 @@
+/** `wherry etcdctl`: upstream's client for operators, against any etcd. Verbs that are not built are said to be unknown. */
+
+import { Scope } from '#std/scope.ts';
+import { RpcError } from '#wire/grpc/status.ts';
+import packageJson from '../../../package.json' with { type: 'json' };
+import { type Command, CommandError, ExitCode } from '../command.ts';
+import { type FlagTable, flagHelp, parseFlags } from '../flags.ts';
+import { compaction, del, get, put } from './kv.ts';
+import { leaseVerbs } from './lease.ts';
+import { alarmVerbs, defrag, endpointVerbs, memberVerbs, moveLeader, snapshotVerbs } from './maintenance.ts';
+import { EtcdctlError, globalFlags, openSession, type Verb } from './session.ts';
+import { txn } from './txn.ts';
+import { watch } from './watch.ts';
+
+const version: Verb = {
+  async run({ print }) {
+    print(`etcdctl version: 3.5 (wherry ${packageJson.version})\nAPI version: 3.5\n`);
+  },
+};
+
+/** By what the user types: one word, or two. */
+const verbs: Readonly<Record<string, Verb>> = {
+  put,
+  get,
+  del,
+  txn,
+  watch,
+  compaction,
+  ...group('lease', leaseVerbs),
+  ...group('endpoint', endpointVerbs),
+  ...group('member', memberVerbs),
+  ...group('alarm', alarmVerbs),
+  defrag,
+  ...group('snapshot', snapshotVerbs),
+  'move-leader': moveLeader,
+  version,
+};
+
+function group(name: string, its: Readonly<Record<string, Verb>>): Readonly<Record<string, Verb>> {
+  return Object.fromEntries(Object.entries(its).map(([verb, what]) => [`${name} ${verb}`, what]));
+}
+
+export const etcdctl: Command = async (args, context) => {
+  const { stdout, stderr, env } = context;
+  const found = findVerb(args);
+  if (found === undefined) {
+    if (args.some((argument) => argument === '--help' || argument === '-h') || args.length === 0) {
+      stdout.write(help());
+      return ExitCode.ok;
+    }
+    const word = args.find((argument) => !argument.startsWith('-')) ?? '';
+    stderr.write(`Error: unknown command ${JSON.stringify(word)} for "etcdctl"\nRun 'etcdctl --help' for usage.\n`);
+    return ExitCode.failed;
+  }
+  const { verb, rest } = found;
+  await using scope = new Scope();
+  try {
+    const flags = parseFlags([...fromEnvironment(env), ...rest], { ...globalFlags, ...verb.flags });
+    const session = openSession(flags, flags.operands, context, scope);
+    await verb.run(session);
+    return ExitCode.ok;
+  } catch (error) {
+    if (!(error instanceof CommandError || error instanceof RpcError || error instanceof EtcdctlError)) throw error;
+    stderr.write(`Error: ${error.message}\n`);
+    return error instanceof EtcdctlError ? error.exitCode : ExitCode.failed;
+  }
+};
+
+/** Flags may stand before the verb, with their values. */
+function findVerb(args: readonly string[]): { readonly verb: Verb; readonly rest: readonly string[] } | undefined {
+  const words: { readonly word: string; readonly at: number }[] = [];
+  for (let i = 0; i < args.length && words.length < 2; i++) {
+    const argument = args[i]!;
+    if (!argument.startsWith('-')) words.push({ word: argument, at: i });
+    else if (takesValue(argument)) i++;
+  }
+  const [first, second] = words;
+  for (const taken of [words, words.slice(0, 1)]) {
+    if (taken.length === 2 && (first === undefined || second === undefined)) continue;
+    const verb = verbs[taken.map(({ word }) => word).join(' ')];
+    if (verb !== undefined) return { verb, rest: args.filter((_, i) => !taken.some(({ at }) => at === i)) };
+  }
+  return undefined;
+}
+
+function takesValue(argument: string): boolean {
+  if (argument.includes('=')) return false;
+  const name = argument.replace(/^--?/, '');
+  const spec = globalFlags[name] ?? Object.values(globalFlags).find(({ short }) => short === name);
+  return spec?.kind === 'string';
+}
+
+/** `ETCDCTL_ENDPOINTS` and so on; a flag wins. */
+function fromEnvironment(env: Readonly<Record<string, string | undefined>>): string[] {
+  return Object.keys(globalFlags).flatMap((name) => {
+    const value = env[`ETCDCTL_${name.toUpperCase().replaceAll('-', '_')}`];
+    return value === undefined || value === '' ? [] : [`--${name}=${value}`];
+  });
+}
+
+function help(): string {
+  const lines = Object.keys(verbs).map((name) => `  ${name}`);
+  const flags: FlagTable = globalFlags;
+  return `Usage:\n  etcdctl COMMAND [flags]\n\nCommands:\n${lines.join('\n')}\n\nGlobal ${flagHelp(flags)}`;
+}
