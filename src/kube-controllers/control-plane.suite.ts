@@ -7,6 +7,7 @@ import { createInformerFactory } from '#kube-client/informer-factory.ts';
 import { namespaces, type Pod, pods, serviceAccounts } from '#kube-client/types/core.ts';
 import { createServiceAccountKey } from '#pki/service-account-key.ts';
 import { createTokenSigner } from '#pki/token-signer.ts';
+import type { Clock } from '#std/clock.ts';
 import { seededPrng } from '#std/prng.ts';
 import { Scope } from '#std/scope.ts';
 import { startControllers } from './start.ts';
@@ -94,12 +95,12 @@ export function runPods(plane: ControlPlane, mayRun: (pod: Pod) => boolean = () 
 }
 
 /** A control plane whose controllers run. */
-export async function startControlled(): Promise<ControlPlane> {
+export async function startControlled(clock: Clock = systemClock): Promise<ControlPlane> {
   const plane = await startControlPlane();
   const controllers = plane.scope.use(
     startControllers({
       config: { identity: 'one', rootCa: 'PEM' },
-      deps: { clients: plane.clientOf, clock: systemClock, prng: seededPrng(4), log: () => {} },
+      deps: { clients: plane.clientOf, clock, prng: seededPrng(4), log: () => {} },
     }),
   );
   await controllers.ready;

@@ -14,9 +14,12 @@ import { startEndpointsController } from './endpoints/endpoints.ts';
 import { startEndpointSliceController } from './endpointslice/endpointslice.ts';
 import { startGarbageCollector } from './garbage-collector/garbage-collector.ts';
 import { startNamespaceController } from './namespace/namespace.ts';
+import { startNodeLifecycleController } from './node-lifecycle/node-lifecycle.ts';
+import { startPodGarbageCollector } from './pod-garbage-collector/pod-garbage-collector.ts';
 import { startReplicaSetController } from './replicaset/replicaset.ts';
 import { startRootCaCertificatePublisher } from './root-ca-certificate-publisher/root-ca-certificate-publisher.ts';
 import { startServiceAccountController } from './serviceaccount/serviceaccount.ts';
+import { startTaintEvictionController } from './taint-eviction/taint-eviction.ts';
 
 export interface ControllersConfig {
   /** This candidate among several: host name and a random part. */
@@ -51,8 +54,20 @@ const controllers: Readonly<Record<string, StartController>> = {
   'endpoint-controller': startEndpointsController,
   'deployment-controller': startDeploymentController,
   'replicaset-controller': startReplicaSetController,
+  'node-controller': startNodeControllers,
+  'pod-garbage-collector': startPodGarbageCollector,
   'generic-garbage-collector': startGarbageCollector,
 };
+
+/** Upstream runs both as the same user. */
+function startNodeControllers(context: ControllerContext): { run(): void } {
+  const started = [startNodeLifecycleController(context), startTaintEvictionController(context)];
+  return {
+    run() {
+      for (const controller of started) controller.run();
+    },
+  };
+}
 
 export function startControllers({
   config,
