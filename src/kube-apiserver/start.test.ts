@@ -1,76 +1,9 @@
 /** The server from outside, on an etcd in memory: the verbs, watches, and what every refusal says. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { type Etcd, startEtcd } from '#etcd/start.ts';
-import { systemClock } from '#host/clock.ts';
-import { createServiceAccountKey } from '#pki/service-account-key.ts';
-import { createTokenSigner } from '#pki/token-signer.ts';
-import { seededPrng } from '#std/prng.ts';
 import { Scope } from '#std/scope.ts';
-import type { HttpResponse } from '#transport/http.ts';
+import { startInMemoryApiserver as start } from '#testkit/in-memory-apiserver.ts';
 import type { KubeObject } from './object.ts';
-import { startApiserver } from './start.ts';
-
-const admin = { user: 'admin', groups: ['system:masters'] };
-
-interface Options {
-  readonly body?: unknown;
-  readonly type?: string;
-  readonly accept?: string;
-  readonly user?: { readonly user: string; readonly groups: readonly string[] };
-  readonly signal?: AbortSignal;
-}
-
-async function start(scope: Scope, shared?: Etcd) {
-  const clock = systemClock;
-  const etcd =
-    shared ?? scope.use(await startEtcd({ config: {}, deps: { clock, prng: seededPrng(1), log: () => {} } }));
-  const { privateKey } = await createServiceAccountKey();
-  const server = scope.use(
-    await startApiserver({
-      config: {
-        externalAddress: '127.0.0.1:6443',
-        advertiseAddress: '127.0.0.1',
-        advertisePort: 6443,
-        serviceAccountIssuer: 'https://kubernetes.default.svc.cluster.local',
-        serviceClusterIpRange: '10.96.0.0/16',
-        version: 'v1.36.3+wherry.test',
-      },
-      deps: {
-        etcd: scope.use(etcd.connect()),
-        clock,
-        prng: seededPrng(shared ? 3 : 2),
-        signer: await createTokenSigner({ privateKey }, { clock }),
-        dialKubelet: () => undefined,
-        log: () => {},
-      },
-    }),
-  );
-  const send = (method: string, target: string, options: Options = {}): Promise<HttpResponse> =>
-    server.handler({
-      method,
-      target,
-      headers: [
-        ...(options.type ? [['content-type', options.type] as const] : []),
-        ...(options.accept ? [['accept', options.accept] as const] : []),
-      ],
-      authority: 'test',
-      protocol: 'HTTP/2.0',
-      body: (async function* () {
-        if (options.body !== undefined)
-          yield Buffer.from(typeof options.body === 'string' ? options.body : JSON.stringify(options.body));
-      })(),
-      peer: { address: 'in-memory', component: options.user ?? admin },
-      signal: options.signal ?? new AbortController().signal,
-    });
-  const call = async (method: string, target: string, options?: Options) => {
-    const response = await send(method, target, options);
-    assert.ok(response.body instanceof Uint8Array);
-    const text = Buffer.from(response.body).toString('utf8');
-    return { code: response.status, object: JSON.parse(text) as KubeObject & Record<string, unknown>, text };
-  };
-  return { server, send, call, etcd };
-}
 
 const configMap = (name: string, data: Record<string, string> = {}) => ({
   apiVersion: 'v1',

@@ -1,0 +1,141 @@
+/** Each served resource from creation to deletion: the same verbs, the same answers, whatever the kind. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { apiVersionOf, type Resource } from '#api-kube/resource.ts';
+import { resources } from '#api-kube/resources.ts';
+import { Scope } from '#std/scope.ts';
+import { startInMemoryApiserver } from '#testkit/in-memory-apiserver.ts';
+import { type MinimalObject, minimalObjects } from '#testkit/minimal-objects.ts';
+import type { KubeObject } from './object.ts';
+
+const tableType = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+const mergePatch = 'application/merge-patch+json';
+
+type Server = Awaited<ReturnType<typeof startInMemoryApiserver>>;
+
+const keyOf = ({ group, version, resource }: Resource) => `${resource}${group === '' ? '' : `.${group}`}/${version}`;
+
+function pathOf(resource: Resource): string {
+  const prefix = resource.group === '' ? '/api' : '/apis';
+  const place = resource.namespaced ? '/namespaces/suite' : '';
+  return `${prefix}/${apiVersionOf(resource)}${place}/${resource.resource}`;
+}
+
+const stored = resources.filter(({ stored, verbs }) => stored && verbs.includes('create'));
+
+test('every stored resource has a minimal object', () => {
+  assert.deepEqual(stored.map(keyOf).sort(), Object.keys(minimalObjects).sort());
+});
+
+test('create, get, list, watch, update, patch, status and delete of every resource', async (t) => {
+  await using scope = new Scope();
+  const server = await startInMemoryApiserver(scope);
+  const { call } = server;
+  await call('POST', '/api/v1/namespaces', { body: { metadata: { name: 'suite' } } });
+  await call('POST', '/api/v1/namespaces/suite/serviceaccounts', { body: { metadata: { name: 'default' } } });
+  for (const resource of stored)
+    await t.test(keyOf(resource), () => lifeOf(server, resource, minimalObjects[keyOf(resource)]!));
+});
+
+async function lifeOf({ call, send }: Server, resource: Resource, minimal: MinimalObject): Promise<void> {
+  const collection = pathOf(resource);
+  const make = (n: string, metadata: object = {}) => ({
+    apiVersion: apiVersionOf(resource),
+    kind: resource.kind,
+    metadata: { name: minimal.name?.(n) ?? n, ...metadata },
+    ...(typeof minimal.body === 'function' ? minimal.body(n) : minimal.body),
+  });
+  const object = make('thing');
+  const { name } = object.metadata;
+
+  const rehearsed = await call('POST', `${collection}?dryRun=All`, { body: object });
+  assert.equal(rehearsed.code, 201, rehearsed.text);
+  assert.equal((await call('GET', `${collection}/${name}`)).code, 404, 'a rehearsal stores nothing');
+
+  const created = await call('POST', `${collection}?fieldValidation=Strict`, { body: object });
+  assert.equal(created.code, 201, created.text);
+  assert.equal(created.object.kind, resource.kind);
+  assert.equal(created.object.apiVersion, apiVersionOf(resource));
+  const { uid, resourceVersion, creationTimestamp } = created.object.metadata;
+  assert.match(uid!, /^[0-9a-f-]{36}$/);
+  assert.match(creationTimestamp!, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+  assert.deepEqual((await call('GET', `${collection}/${name}`)).object, created.object);
+  assert.equal((await call('POST', collection, { body: object })).code, 409);
+
+  const listed = await call('GET', `${collection}?fieldSelector=metadata.name%3D${name}`);
+  assert.equal(listed.object.kind, resource.listKind);
+  assert.deepEqual(
+    (listed.object['items'] as KubeObject[]).map(({ metadata }) => metadata.uid),
+    [uid],
+  );
+  const table = await call('GET', `${collection}/${name}`, { accept: tableType });
+  const { columnDefinitions, rows } = table.object as unknown as {
+    columnDefinitions: object[];
+    rows: { cells: unknown[] }[];
+  };
+  assert.equal(rows[0]!.cells.length, columnDefinitions.length);
+  // Events are told by when they were seen last.
+  if (resource.resource !== 'events') assert.equal(rows[0]!.cells[0], name);
+
+  const abort = new AbortController();
+  const watched = await send(
+    'GET',
+    `${collection}?watch=1&resourceVersion=${resourceVersion}&fieldSelector=metadata.name%3D${name}`,
+    {
+      signal: abort.signal,
+    },
+  );
+  assert.equal(watched.status, 200);
+
+  const labels = { kept: 'yes' };
+  const updated = await call('PUT', `${collection}/${name}`, {
+    body: { ...created.object, metadata: { ...created.object.metadata, labels } },
+  });
+  assert.equal(updated.code, 200, updated.text);
+  const stale = await call('PUT', `${collection}/${name}`, { body: created.object });
+  assert.equal(stale.code, 409, stale.text);
+  const patched = await call('PATCH', `${collection}/${name}`, {
+    type: mergePatch,
+    body: { metadata: { annotations: { note: 'n' } } },
+  });
+  assert.equal(patched.code, 200, patched.text);
+  assert.equal(patched.object.metadata.labels?.['kept'], 'yes');
+  assert.equal(patched.object.metadata.uid, uid);
+  if (resource.subresources.some((sub) => sub.name === 'status' && sub.verbs.includes('get'))) {
+    const status = await call('GET', `${collection}/${name}/status`);
+    assert.deepEqual(status.object, patched.object);
+  }
+
+  const deleted = await call('DELETE', `${collection}/${name}`, { body: { gracePeriodSeconds: 0 } });
+  assert.ok(deleted.code === 200, deleted.text);
+  // A namespace stays until its controller has emptied it.
+  const lasts = resource.resource === 'namespaces';
+  if (!lasts) assert.equal((await call('GET', `${collection}/${name}`)).code, 404, deleted.text);
+  assert.deepEqual(await eventsOf(watched.body as AsyncIterable<Uint8Array>, 3), [
+    'MODIFIED',
+    'MODIFIED',
+    lasts ? 'MODIFIED' : 'DELETED',
+  ]);
+  abort.abort();
+
+  if (!resource.verbs.includes('deletecollection')) return;
+  const other = make('others', { labels: { gone: 'yes' } });
+  const second = await call('POST', collection, { body: other });
+  assert.equal(second.code, 201, second.text);
+  const swept = await call('DELETE', `${collection}?labelSelector=gone%3Dyes`, { body: { gracePeriodSeconds: 0 } });
+  assert.equal(swept.code, 200, swept.text);
+  assert.equal((await call('GET', `${collection}/${other.metadata.name}`)).code, 404);
+}
+
+async function eventsOf(body: AsyncIterable<Uint8Array>, count: number): Promise<string[]> {
+  const types: string[] = [];
+  let rest = '';
+  for await (const chunk of body) {
+    rest += Buffer.from(chunk).toString('utf8');
+    const lines = rest.split('\n');
+    rest = lines.pop()!;
+    for (const line of lines) types.push((JSON.parse(line) as { type: string }).type);
+    if (types.length >= count) break;
+  }
+  return types;
+}
