@@ -178,6 +178,8 @@ test('a container that ended while no daemon was there is found ended', limit, a
 test('stopAll ends what runs and keeps the records; a stopped pod stays stopped after a restart', limit, async () => {
   const { podSandboxId, containerId } = await runPod(pod('four'), 'exec sleep 1000');
   await daemon.stopAll({ graceMs: 0 });
+  // Nothing but records and files is left.
+  await assertInventory(clean, mine);
   assert.equal((await statusOf(containerId)).exitCode, 137);
   await daemon[Symbol.asyncDispose]();
   daemon = await open();

@@ -28,6 +28,7 @@ import type { PodNetwork } from './cri/pod-network.ts';
 import { removePodSandbox } from './cri/remove-pod-sandbox.ts';
 import { SandboxStore } from './cri/sandbox-store.ts';
 import { adoptContainers, bindCri } from './cri/server.ts';
+import { unmountRoot } from './cri/start-container.ts';
 import { StatsCache } from './cri/stats-cache.ts';
 import { stopContainer } from './cri/stop-container.ts';
 import { stopSandbox } from './cri/stop-pod-sandbox.ts';
@@ -181,6 +182,8 @@ async function stopAll(context: CriContext, graceMs: number): Promise<void> {
     context.sandboxes.list().map((sandbox) => stopSandbox(context, sandbox)),
     'stopping pods',
   );
+  // Also of containers that were never started: their pods are over, they will not be.
+  for (const { id } of context.containers.list()) unmountRoot(context, id);
   if (context.cgroupRoot !== '') removeEmptyCgroupTrees(context.cgroups.folders(context.cgroupRoot));
 }
 

@@ -29,7 +29,7 @@ import { removePodSandbox } from './remove-pod-sandbox.ts';
 import { reopenContainerLog } from './reopen-container-log.ts';
 import { runPodSandbox } from './run-pod-sandbox.ts';
 import { runtimeConfig } from './runtime-config.ts';
-import { recordExit, recordLost, startContainer, watchExit } from './start-container.ts';
+import { recordExit, recordLost, startContainer, unmountRoot, watchExit } from './start-container.ts';
 import { status } from './status.ts';
 import { stopContainer } from './stop-container.ts';
 import { stopPodSandbox } from './stop-pod-sandbox.ts';
@@ -112,6 +112,7 @@ export async function adoptContainers(context: CriContext): Promise<void> {
     } else if (process?.exit !== undefined && known.state === 'running') {
       await recordExit(context, id, process.exit);
       await context.runtime.delete(id, { force: true });
+      unmountRoot(context, id);
     } else if (known.state === 'running') await recordLost(context, id);
     // A start that the crash cut off: the runtime made it, nobody let it go. It can be started again.
     else if (process !== undefined) await context.runtime.delete(id, { force: true });

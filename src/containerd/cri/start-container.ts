@@ -5,6 +5,7 @@
 import type { StartContainerRequest, StartContainerResponse } from '#api-cri/gen/api.ts';
 import { makeFolder } from '#host/files.ts';
 import { parentFolder } from '#host/path.ts';
+import { unmount } from '#host-linux/mount.ts';
 import { RuntimeError } from '#runtime/error.ts';
 import type { Exit, Stdio } from '#runtime/runtime.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
@@ -70,6 +71,7 @@ async function start(context: CriContext, container: Container): Promise<void> {
       if (!(problem instanceof RuntimeError && problem.code === 'NotFound'))
         context.warn(`removing container ${id}`, problem);
     });
+    unmountRoot(context, id);
     await context.containers.update(id, {
       status: {
         state: 'exited',
@@ -118,6 +120,12 @@ async function record(context: CriContext, id: string): Promise<void> {
   }
   await recordExit(context, id, exit);
   await context.runtime.delete(id, { force: true });
+  unmountRoot(context, id);
+}
+
+/** A container that has ended needs its root no more; what it wrote stays in its snapshot. */
+export function unmountRoot(context: CriContext, id: string): void {
+  unmount(`${bundleFolder(context.paths, id)}/rootfs`);
 }
 
 export async function recordExit(context: CriContext, id: string, exit: Exit): Promise<void> {
