@@ -1,0 +1,118 @@
+/** Our server as a process: killed in the middle of writes, and behind TLS with client certificates. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { createEtcdClient } from '#etcd-client/client.ts';
+import { systemClock } from '#host/clock.ts';
+import { systemPrng } from '#host/random.ts';
+import { createAuthority } from '#pki/certificate-authority.ts';
+import { connectRpc } from '#rpc/client.ts';
+import { utf8Decode } from '#std/bytes.ts';
+import { freePorts, startEtcdProcess } from '#testkit/etcd-process.ts';
+import { referenceBinary } from '#testkit/reference.ts';
+import { parseTarget } from '#transport/dial.ts';
+
+const run = promisify(execFile);
+const command = [new URL('../../bin/wherry', import.meta.url).pathname, 'etcd'];
+const timeout = 60_000;
+
+test('killed again and again while it is written to, it forgets nothing that it acknowledged', {
+  timeout,
+}, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'etcd-kill-'));
+  const acknowledged = new Map<string, number>();
+  const asked = new Map<string, number>();
+  let revision = 0;
+  try {
+    for (let round = 0; round < 6; round++) {
+      await using server = await startEtcdProcess({ command, dataDir: join(folder, 'data') });
+      await using channel = connectRpc({ target: parseTarget(server.clientUrl), clock: systemClock });
+      const client = createEtcdClient(channel, systemClock);
+      const { kvs, header } = await client.range({ key: Buffer.from('key'), rangeEnd: Buffer.from('kez') });
+      assert.ok(header!.revision >= revision);
+      revision = header!.revision;
+      const found = new Map(kvs.map(({ key, value }) => [utf8Decode(key), Number(utf8Decode(value))]));
+      for (const [key, value] of acknowledged) assert.ok((found.get(key) ?? 0) >= value, `${key} went back`);
+      for (const [key, value] of found) assert.ok(value <= asked.get(key)!, `${key} was never written`);
+      const writers = Array.from({ length: 32 }, async (_, i) => {
+        const key = `key${i}`;
+        for (;;) {
+          const number = Math.max(found.get(key) ?? 0, asked.get(key) ?? 0) + 1;
+          asked.set(key, number);
+          const answer = await client.put({ key: Buffer.from(key), value: Buffer.from(String(number)) });
+          acknowledged.set(key, number);
+          revision = Math.max(revision, answer.header!.revision);
+        }
+      });
+      const ended = Promise.allSettled(writers);
+      await new Promise((resolve) => setTimeout(resolve, 150 + 100 * round));
+      await server.stop('SIGKILL');
+      await ended;
+    }
+    assert.ok(revision > 1000, `only ${revision} revisions`);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test('TLS: clients with a certificate of the authority are served, others are not', { timeout }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'etcd-tls-'));
+  try {
+    const pki = { clock: systemClock, prng: systemPrng() };
+    const authority = await createAuthority({ commonName: 'etcd-ca' }, pki);
+    const issued = {
+      server: await authority.issue({ commonName: 'etcd', usages: ['server'], ipAddresses: ['127.0.0.1'] }),
+      client: await authority.issue({ commonName: 'apiserver', usages: ['client'] }),
+    };
+    const file = (name: string, text: string) => {
+      writeFileSync(join(folder, name), text, { mode: 0o600 });
+      return join(folder, name);
+    };
+    const ca = file('ca.crt', authority.certificate);
+    const [plainPort, securePort] = await freePorts(2);
+    await using server = await startEtcdProcess({
+      command,
+      dataDir: join(folder, 'data'),
+      clientPort: plainPort!,
+      flags: [
+        ...['--listen-client-urls', `http://127.0.0.1:${plainPort},https://127.0.0.1:${securePort}`],
+        ...['--cert-file', file('server.crt', issued.server.certificate)],
+        ...['--key-file', file('server.key', issued.server.key)],
+        ...['--trusted-ca-file', ca, '--client-cert-auth'],
+      ],
+    });
+    assert.ok(server.clientPort > 0);
+    const identity = [
+      '--cert',
+      file('client.crt', issued.client.certificate),
+      '--key',
+      file('client.key', issued.client.key),
+    ];
+    const clients = [[referenceBinary('etcd-client', 'etcdctl')], [command[0]!, 'etcdctl']];
+    for (const [binary, ...args] of clients) {
+      const base = [
+        ...args,
+        '--endpoints',
+        `https://127.0.0.1:${securePort}`,
+        '--command-timeout',
+        '2s',
+        '--cacert',
+        ca,
+      ];
+      const { stdout } = await run(binary!, [...base, ...identity, 'put', 'a', '1'], { timeout: 10_000 });
+      assert.equal(stdout, 'OK\n');
+      await assert.rejects(run(binary!, [...base, 'put', 'a', '2'], { timeout: 10_000 }));
+      const untrusted = base.slice(0, -2);
+      await assert.rejects(run(binary!, [...untrusted, ...identity, 'put', 'a', '3'], { timeout: 10_000 }));
+    }
+    await using channel = connectRpc({ target: parseTarget(server.clientUrl), clock: systemClock });
+    const { kvs } = await createEtcdClient(channel, systemClock).range({ key: Buffer.from('a') });
+    assert.equal(utf8Decode(kvs[0]!.value), '1');
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
