@@ -1,57 +1,75 @@
 /** Who is to be told of a change: the synced watchers of all streams, by key and by range. */
 import type { Version } from '#mvcc/version.ts';
+import { RangeIndex } from './range-index.ts';
 import { EventCache, type Watcher, wants } from './watcher.ts';
 
 /** Takes the changes that a watcher wants; all of one revision, in order. */
 export type Deliver = (watcher: Watcher, changes: readonly Version[], events: EventCache) => void;
 
+interface Listener {
+  readonly watcher: Watcher;
+  readonly deliver: Deliver;
+  /** What it is to be told of the revision at hand. */
+  changes: Version[] | undefined;
+}
+
 export class WatchHub {
-  readonly #byKey = new Map<string, Map<Watcher, Deliver>>();
-  readonly #ranges = new Map<Watcher, Deliver>();
+  readonly #listeners = new Map<Watcher, Listener>();
+  readonly #byKey = new Map<string, Set<Listener>>();
+  readonly #byRange = new RangeIndex<Listener>();
 
   get watcherCount(): number {
-    let count = this.#ranges.size;
-    for (const watchers of this.#byKey.values()) count += watchers.size;
-    return count;
+    return this.#listeners.size;
   }
 
   add(watcher: Watcher, deliver: Deliver): void {
-    const { from } = watcher.range;
-    if (!watcher.range.isOneKey) {
-      this.#ranges.set(watcher, deliver);
+    const listener: Listener = { watcher, deliver, changes: undefined };
+    this.#listeners.set(watcher, listener);
+    const { range } = watcher;
+    if (!range.isOneKey) {
+      this.#byRange.add(range, listener);
       return;
     }
-    const watchers = this.#byKey.get(from);
-    if (watchers === undefined) this.#byKey.set(from, new Map([[watcher, deliver]]));
-    else watchers.set(watcher, deliver);
+    const listeners = this.#byKey.get(range.from);
+    if (listeners === undefined) this.#byKey.set(range.from, new Set([listener]));
+    else listeners.add(listener);
   }
 
   delete(watcher: Watcher): void {
-    if (!watcher.range.isOneKey) {
-      this.#ranges.delete(watcher);
+    const listener = this.#listeners.get(watcher);
+    if (listener === undefined) return;
+    this.#listeners.delete(watcher);
+    const { range } = watcher;
+    if (!range.isOneKey) {
+      this.#byRange.delete(range, listener);
       return;
     }
-    const { from } = watcher.range;
-    const watchers = this.#byKey.get(from);
-    watchers?.delete(watcher);
-    if (watchers?.size === 0) this.#byKey.delete(from);
+    const listeners = this.#byKey.get(range.from);
+    listeners?.delete(listener);
+    if (listeners?.size === 0) this.#byKey.delete(range.from);
   }
 
   /** Tells everybody who wants to know of the changes of one revision. */
   notify(changes: readonly Version[], compactRevision: number): void {
-    if (changes.length === 0 || (this.#ranges.size === 0 && this.#byKey.size === 0)) return;
-    const events = new EventCache(compactRevision);
-    const wanted = new Map<Watcher, { readonly deliver: Deliver; readonly changes: Version[] }>();
-    const collect = (watcher: Watcher, deliver: Deliver, change: Version) => {
-      if (!wants(watcher, change)) return;
-      const entry = wanted.get(watcher);
-      if (entry === undefined) wanted.set(watcher, { deliver, changes: [change] });
-      else entry.changes.push(change);
-    };
+    if (changes.length === 0 || this.#listeners.size === 0) return;
+    const told: Listener[] = [];
     for (const change of changes) {
-      for (const [watcher, deliver] of this.#byKey.get(change.key) ?? []) collect(watcher, deliver, change);
-      for (const [watcher, deliver] of this.#ranges) collect(watcher, deliver, change);
+      const collect = (listener: Listener) => {
+        if (!wants(listener.watcher, change)) return;
+        if (listener.changes === undefined) {
+          listener.changes = [change];
+          told.push(listener);
+        } else listener.changes.push(change);
+      };
+      this.#byKey.get(change.key)?.forEach(collect);
+      this.#byRange.visit(change.key, collect);
     }
-    for (const [watcher, { deliver, changes: its }] of wanted) deliver(watcher, its, events);
+    if (told.length === 0) return;
+    const events = new EventCache(compactRevision);
+    for (const listener of told) {
+      const its = listener.changes!;
+      listener.changes = undefined;
+      listener.deliver(listener.watcher, its, events);
+    }
   }
 }
