@@ -1,8 +1,9 @@
 /** For tests: a real apiserver on a real etcd in memory, with clients for any user, and a wait for what comes to be. */
+import { administrator, clientFactory, identityOf } from '#cluster/identities.ts';
 import { startEtcd } from '#etcd/start.ts';
 import { systemClock } from '#host/clock.ts';
 import { startApiserver } from '#kube-apiserver/start.ts';
-import { createKubeClient, type KubeClient } from '#kube-client/client.ts';
+import type { KubeClient } from '#kube-client/client.ts';
 import { createInformerFactory } from '#kube-client/informer-factory.ts';
 import { namespaces, type Pod, pods, serviceAccounts } from '#kube-client/types/core.ts';
 import { createServiceAccountKey } from '#pki/service-account-key.ts';
@@ -16,13 +17,15 @@ export interface ControlPlane extends AsyncDisposable {
   readonly scope: Scope;
   readonly admin: KubeClient;
   clientOf(user: string): KubeClient;
+  /** What the controllers said. */
+  readonly log: string[];
 }
 
 export async function startControlPlane(): Promise<ControlPlane> {
   const scope = new Scope();
   const clock = systemClock;
-  const log = () => {};
-  const etcd = scope.use(await startEtcd({ config: {}, deps: { clock, prng: seededPrng(1), log } }));
+  const silent = () => {};
+  const etcd = scope.use(await startEtcd({ config: {}, deps: { clock, prng: seededPrng(1), log: silent } }));
   const { privateKey } = await createServiceAccountKey();
   const server = scope.use(
     await startApiserver({
@@ -40,19 +43,19 @@ export async function startControlPlane(): Promise<ControlPlane> {
         prng: seededPrng(2),
         signer: await createTokenSigner({ privateKey }, { clock }),
         dialKubelet: () => undefined,
-        log,
+        log: silent,
       },
     }),
   );
-  const clientOf = (user: string) =>
-    createKubeClient({
-      fetch: server.handler,
-      component: { user, groups: ['system:masters', 'system:authenticated'] },
-      clock,
-      prng: seededPrng(3),
-      userAgent: user.slice(user.lastIndexOf(':') + 1),
-    });
-  return { scope, clientOf, admin: clientOf('admin'), [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose]() };
+  const client = clientFactory(server.handler, { clock, prng: seededPrng(3) });
+  const clientOf = (user: string) => client(identityOf(user));
+  return {
+    log: [],
+    scope,
+    clientOf,
+    admin: client(administrator),
+    [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
+  };
 }
 
 /** Asks again and again until the answer is not undefined. Rejects after `timeoutMs` with what `describe` tells. */
@@ -100,7 +103,7 @@ export async function startControlled(clock: Clock = systemClock): Promise<Contr
   const controllers = plane.scope.use(
     startControllers({
       config: { identity: 'one', rootCa: 'PEM' },
-      deps: { clients: plane.clientOf, clock, prng: seededPrng(4), log: () => {} },
+      deps: { clients: plane.clientOf, clock, prng: seededPrng(4), log: (message) => plane.log.push(message) },
     }),
   );
   await controllers.ready;
