@@ -4,10 +4,11 @@
  */
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
-import { type Duplex, pipeline } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { emptyBytes } from '#std/bytes.ts';
 import { type DialTarget, parseTarget } from './dial.ts';
 import { type HeaderList, type HttpHandler, type HttpRequest, type HttpResponse, header } from './http.ts';
+import { relay, roomIn } from './relay.ts';
 
 export interface FetchConfig {
   /** `https://host:port`, `http://host:port`, `host:port` or `unix:///path`. */
@@ -99,8 +100,7 @@ async function sendBody(
       await body!.return?.();
       return;
     }
-    if (!outgoing.write(next.value))
-      await new Promise<void>((resolve) => outgoing.once('drain', resolve).once('close', resolve));
+    if (!outgoing.write(next.value)) await roomIn(outgoing);
   }
   outgoing.end();
 }
@@ -109,8 +109,7 @@ async function sendBody(
 function join(connection: Duplex, early: Uint8Array, socket: Duplex, head: Uint8Array): void {
   if (early.length > 0) socket.write(early);
   if (head.length > 0) connection.write(head);
-  // Either end's failure is the other's end; both sides see their own close.
-  pipeline(connection, socket, connection, () => {});
+  relay(connection, socket);
 }
 
 function headersOf(incoming: IncomingMessage): HeaderList {

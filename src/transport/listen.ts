@@ -14,6 +14,7 @@ import type { HeaderList, HttpHandler, HttpPeer, HttpResponse } from './http.ts'
 import { respondOnStream } from './http2-exchange.ts';
 import { joinSocket } from './http2-socket.ts';
 import { certificateOf } from './peer-certificate.ts';
+import { roomIn } from './relay.ts';
 
 export interface TlsConfig {
   /** PEM. */
@@ -194,8 +195,7 @@ async function writeHttp1(answer: HttpResponse, response: ServerResponse): Promi
   try {
     for await (const chunk of answer.body) {
       if (response.destroyed) return;
-      if (!response.write(chunk))
-        await new Promise<void>((resolve) => response.once('drain', resolve).once('close', resolve));
+      if (!response.write(chunk)) await roomIn(response);
     }
     response.end();
   } catch {
