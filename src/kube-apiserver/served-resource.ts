@@ -8,6 +8,7 @@ import type { ServedResource } from './registry.ts';
 import { selectorFieldsOf } from './selector-fields.ts';
 import { eventStrategy } from './strategies/event.ts';
 import { genericStrategy } from './strategies/generic.ts';
+import { jobStrategy } from './strategies/job.ts';
 import { namespaceStrategy } from './strategies/namespace.ts';
 import { podStrategy } from './strategies/pod.ts';
 import { secretStrategy } from './strategies/secret.ts';
@@ -38,6 +39,8 @@ function strategyOf(resource: Resource): Strategy {
   switch (name) {
     case 'pods':
       return podStrategy(generic);
+    case 'jobs.batch':
+      return jobStrategy(generic);
     case 'namespaces':
       return namespaceStrategy(generic);
     case 'secrets':

@@ -3,6 +3,7 @@ import type { Resource } from '#api-kube/resource.ts';
 import { type FieldError, forbidden, invalid } from '#kube-machinery/field-error.ts';
 import { equal } from '#kube-machinery/json-patch.ts';
 import type { KubeObject } from '../object.ts';
+import { validateCronJob, validateJob, validateJobUpdate } from './batch.ts';
 import { validateConfigMap, validateSecret } from './data.ts';
 import { validateMetadata, validateMetadataUpdate } from './metadata.ts';
 import { validatePod, validatePodUpdate } from './pod.ts';
@@ -25,6 +26,8 @@ const creators: Readonly<Record<string, Validate>> = {
   'ReplicaSet.apps': validateWorkload,
   'DaemonSet.apps': validateWorkload,
   'StatefulSet.apps': validateWorkload,
+  'Job.batch': validateJob,
+  'CronJob.batch': validateCronJob,
   'Role.rbac.authorization.k8s.io': validateRole,
   'ClusterRole.rbac.authorization.k8s.io': validateRole,
   'RoleBinding.rbac.authorization.k8s.io': validateBinding,
@@ -42,6 +45,7 @@ const updaters: Readonly<Record<string, ValidateUpdate>> = {
   'ReplicaSet.apps': validateWorkloadUpdate,
   'DaemonSet.apps': validateWorkloadUpdate,
   'StatefulSet.apps': validateWorkloadUpdate,
+  'Job.batch': validateJobUpdate,
   'RoleBinding.rbac.authorization.k8s.io': roleRefUpdate,
   'ClusterRoleBinding.rbac.authorization.k8s.io': roleRefUpdate,
   'PriorityClass.scheduling.k8s.io': priorityUpdate,

@@ -1,149 +1,125 @@
-/** Deployments, replica sets, daemon sets, stateful sets: selector, template and numbers. Source: pkg/apis/apps/validation. */
-import { type FieldError, forbidden, invalid, notSupported, required } from '#kube-machinery/field-error.ts';
+/** Deployments, replica sets, daemon sets, stateful sets, replication controllers. Checks stand in upstream's order. Source: pkg/apis/apps/validation. */
+import { type FieldError, forbidden, invalid, required } from '#kube-machinery/field-error.ts';
 import { equal } from '#kube-machinery/json-patch.ts';
-import {
-  type LabelSelector,
-  matches,
-  type Selector,
-  SelectorError,
-  selectorOf,
-} from '#kube-machinery/label-selector.ts';
 import type { KubeObject } from '../object.ts';
-import { validateLabels } from './metadata.ts';
-import { validatePodSpec } from './pod-spec.ts';
+import { type Fields, nonNegative, record } from './fields.ts';
+import { validateLabelSelector } from './label-selector.ts';
+import {
+  compiled,
+  validateAlwaysRunning,
+  validateMatch,
+  validatePodTemplate,
+  validateRunningTemplate,
+} from './pod-template.ts';
+import { validateDaemonSetStrategy, validateDeploymentStrategy, validateStatefulSetStrategy } from './rollout.ts';
 
-interface Spec {
-  readonly replicas?: number;
-  readonly minReadySeconds?: number;
-  readonly revisionHistoryLimit?: number;
-  readonly progressDeadlineSeconds?: number;
-  readonly selector?: LabelSelector;
-  readonly strategy?: {
-    readonly type?: string;
-    readonly rollingUpdate?: { readonly maxSurge?: number | string; readonly maxUnavailable?: number | string };
-  };
-  readonly template?: {
-    readonly metadata?: { readonly labels?: Readonly<Record<string, string>> };
-    readonly spec?: Readonly<Record<string, unknown>>;
-  };
-}
+const at = 'spec.template';
 
 export function validateWorkload(object: KubeObject): FieldError[] {
-  const spec = (object['spec'] ?? {}) as Spec;
+  const spec = record(object['spec']) ?? {};
   const errors: FieldError[] = [];
-  const nonNegative = (field: 'replicas' | 'minReadySeconds' | 'revisionHistoryLimit' | 'progressDeadlineSeconds') => {
-    const value = spec[field];
-    if (value !== undefined && value < 0)
-      errors.push(invalid(`spec.${field}`, value, 'must be greater than or equal to 0'));
-  };
-  nonNegative('replicas');
-  const controller = object.kind === 'ReplicationController';
-  let selector: Selector | undefined;
-  if (controller) {
-    const map = (spec.selector ?? {}) as unknown as Readonly<Record<string, string>>;
-    if (Object.keys(map).length === 0) errors.push(required('spec.selector'));
-    else selector = selectorOf({ matchLabels: map });
-  } else if (spec.selector === undefined) errors.push(required('spec.selector'));
-  else {
-    try {
-      selector = selectorOf(spec.selector);
-    } catch (error) {
-      if (!(error instanceof SelectorError)) throw error;
-      errors.push(invalid('spec.selector', spec.selector, error.message));
-    }
-    errors.push(...validateLabels(spec.selector.matchLabels, 'spec.selector.matchLabels'));
-    if (selector?.length === 0)
-      errors.push(invalid('spec.selector', spec.selector, `empty selector is invalid for ${kindName(object.kind)}`));
+  switch (object.kind) {
+    case 'Deployment':
+      validateDeployment(spec, errors);
+      break;
+    case 'ReplicaSet':
+      nonNegative(errors, 'spec.replicas', spec['replicas']);
+      nonNegative(errors, 'spec.minReadySeconds', spec['minReadySeconds']);
+      // Upstream's message names the other kind, and its template belongs to it.
+      validateSelected(spec, 'deployment', 'ReplicaSet', errors);
+      break;
+    case 'DaemonSet':
+      validateDaemonSet(spec, errors);
+      break;
+    case 'StatefulSet':
+      validateStatefulSetStrategy(spec, errors);
+      nonNegative(errors, 'spec.replicas', spec['replicas']);
+      nonNegative(errors, 'spec.minReadySeconds', spec['minReadySeconds']);
+      nonNegative(errors, 'spec.ordinals.start', record(spec['ordinals'])?.['start']);
+      validateSelected(spec, 'statefulset', 'StatefulSet', errors);
+      nonNegative(errors, 'spec.revisionHistoryLimit', spec['revisionHistoryLimit']);
+      break;
+    default:
+      validateReplicationController(spec, errors);
   }
-  if (spec.template === undefined) errors.push(required('spec.template'));
-  else {
-    const labels = spec.template.metadata?.labels;
-    if (selector !== undefined && selector.length > 0 && !matches(selector, labels))
-      errors.push(
-        invalid('spec.template.metadata.labels', labels ?? {}, '`selector` does not match template `labels`'),
-      );
-    errors.push(...validateLabels(labels, 'spec.template.metadata.labels'));
-    const podSpec = spec.template.spec ?? {};
-    errors.push(...validatePodSpec(podSpec, 'spec.template.spec'));
-    if (Array.isArray(podSpec['ephemeralContainers']) && podSpec['ephemeralContainers'].length > 0)
-      errors.push(
-        forbidden('spec.template.spec.ephemeralContainers', 'ephemeral containers not allowed in pod template'),
-      );
-    if (podSpec['restartPolicy'] !== 'Always')
-      errors.push(notSupported('spec.template.spec.restartPolicy', podSpec['restartPolicy'], ['Always']));
-    if (podSpec['activeDeadlineSeconds'] !== undefined)
-      errors.push(
-        forbidden(
-          'spec.template.spec.activeDeadlineSeconds',
-          `activeDeadlineSeconds in ${object.kind} is not Supported`,
-        ),
-      );
-  }
-  nonNegative('minReadySeconds');
-  nonNegative('revisionHistoryLimit');
-  nonNegative('progressDeadlineSeconds');
-  if (object.kind === 'Deployment') errors.push(...validateStrategy(spec));
   return errors;
 }
 
-function kindName(kind: string): string {
-  return kind === 'Deployment'
-    ? 'deployment'
-    : kind === 'StatefulSet'
-      ? 'statefulset'
-      : kind === 'DaemonSet'
-        ? 'daemonset'
-        : 'label selector';
+function validateDeployment(spec: Fields, errors: FieldError[]): void {
+  nonNegative(errors, 'spec.replicas', spec['replicas']);
+  validateSelected(spec, 'deployment', 'ReplicaSet', errors);
+  validateDeploymentStrategy(record(spec['strategy']) ?? {}, 'spec.strategy', errors);
+  nonNegative(errors, 'spec.minReadySeconds', spec['minReadySeconds']);
+  nonNegative(errors, 'spec.revisionHistoryLimit', spec['revisionHistoryLimit']);
+  const deadline = spec['progressDeadlineSeconds'] as number | undefined;
+  if (deadline === undefined) return;
+  nonNegative(errors, 'spec.progressDeadlineSeconds', deadline);
+  if (deadline <= ((spec['minReadySeconds'] ?? 0) as number))
+    errors.push(invalid('spec.progressDeadlineSeconds', deadline, 'must be greater than minReadySeconds'));
 }
 
-function validateStrategy({ strategy, progressDeadlineSeconds, minReadySeconds = 0 }: Spec): FieldError[] {
-  const errors: FieldError[] = [];
-  if (
-    progressDeadlineSeconds !== undefined &&
-    progressDeadlineSeconds <= minReadySeconds &&
-    progressDeadlineSeconds >= 0
-  )
-    errors.push(
-      invalid('spec.progressDeadlineSeconds', progressDeadlineSeconds, 'must be greater than minReadySeconds'),
-    );
-  if (strategy?.type === 'Recreate') {
-    if (strategy.rollingUpdate !== undefined)
-      errors.push(forbidden('spec.strategy.rollingUpdate', "may not be specified when strategy `type` is 'Recreate'"));
-    return errors;
-  }
-  if (strategy?.type !== 'RollingUpdate') {
-    errors.push(notSupported('spec.strategy', strategy?.type, ['Recreate', 'RollingUpdate']));
-    return errors;
-  }
-  const { maxSurge = 0, maxUnavailable = 0 } = strategy.rollingUpdate ?? {};
-  for (const [field, value] of [
-    ['maxUnavailable', maxUnavailable],
-    ['maxSurge', maxSurge],
-  ] as const) {
-    const at = `spec.strategy.rollingUpdate.${field}`;
-    if (typeof value === 'number') {
-      if (value < 0) errors.push(invalid(at, value, 'must be greater than or equal to 0'));
-    } else if (!/^\d+%$/.test(value))
-      errors.push(
-        invalid(
-          at,
-          value,
-          "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
-        ),
-      );
-  }
-  const zero = (value: number | string) => value === 0 || value === '0%';
-  if (zero(maxSurge) && zero(maxUnavailable))
-    errors.push(
-      invalid('spec.strategy.rollingUpdate.maxUnavailable', maxUnavailable, 'may not be 0 when `maxSurge` is 0'),
-    );
-  return errors;
+function validateDaemonSet(spec: Fields, errors: FieldError[]): void {
+  const selector = record(spec['selector']);
+  const template = record(spec['template']);
+  if (selector !== undefined) validateLabelSelector(selector, 'spec.selector', errors);
+  const matcher = compiled(selector);
+  if (matcher !== undefined && matcher.length > 0) validateMatch(template, matcher, at, errors);
+  if (selector === undefined) errors.push(required('spec.selector'));
+  else if (matcher?.length === 0)
+    errors.push(invalid('spec.selector', selector, 'empty selector is invalid for daemonset'));
+  validatePodTemplate(template ?? {}, at, errors);
+  validateAlwaysRunning(template ?? {}, at, 'DaemonSet', errors);
+  nonNegative(errors, 'spec.minReadySeconds', spec['minReadySeconds']);
+  validateDaemonSetStrategy(record(spec['updateStrategy']) ?? {}, 'spec.updateStrategy', errors);
+  nonNegative(errors, 'spec.revisionHistoryLimit', spec['revisionHistoryLimit']);
 }
+
+/** @param kind as the message about an empty selector names it @param owner as the one about templates does */
+function validateSelected(spec: Fields, kind: string, owner: string, errors: FieldError[]): void {
+  const selector = record(spec['selector']);
+  if (selector === undefined) errors.push(required('spec.selector'));
+  else validateLabelSelector(selector, 'spec.selector', errors);
+  const matcher = compiled(selector);
+  if (selector !== undefined && matcher?.length === 0)
+    errors.push(invalid('spec.selector', selector, `empty selector is invalid for ${kind}`));
+  if (matcher === undefined) errors.push(invalid('spec.selector', selector, 'invalid label selector'));
+  else validateRunningTemplate(record(spec['template']), matcher, at, owner, errors);
+}
+
+function validateReplicationController(spec: Fields, errors: FieldError[]): void {
+  nonNegative(errors, 'spec.minReadySeconds', spec['minReadySeconds']);
+  const map = (spec['selector'] ?? {}) as Readonly<Record<string, string>>;
+  if (Object.keys(map).length === 0) errors.push(required('spec.selector'));
+  nonNegative(errors, 'spec.replicas', spec['replicas']);
+  const matcher = compiled({ matchLabels: map }) ?? [];
+  validateRunningTemplate(record(spec['template']), matcher, at, 'ReplicationController', errors);
+}
+
+const statefulSetMayChange = [
+  'replicas',
+  'ordinals',
+  'template',
+  'updateStrategy',
+  'revisionHistoryLimit',
+  'persistentVolumeClaimRetentionPolicy',
+  'minReadySeconds',
+];
 
 export function validateWorkloadUpdate(object: KubeObject, old: KubeObject): FieldError[] {
   const errors = validateWorkload(object);
-  const selector = (object['spec'] as Spec | undefined)?.selector;
-  if (!equal(selector, (old['spec'] as Spec | undefined)?.selector))
-    errors.push(invalid('spec.selector', selector, 'field is immutable'));
+  const spec = record(object['spec']) ?? {};
+  const before = record(old['spec']) ?? {};
+  if (object.kind === 'StatefulSet') {
+    const fixed = (fields: Fields) =>
+      Object.fromEntries(Object.entries(fields).filter(([name]) => !statefulSetMayChange.includes(name)));
+    if (!equal(fixed(spec), fixed(before)))
+      errors.push(
+        forbidden(
+          'spec',
+          "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
+        ),
+      );
+  } else if (!equal(spec['selector'], before['selector']))
+    errors.push(invalid('spec.selector', spec['selector'] ?? null, 'field is immutable'));
   return errors;
 }
