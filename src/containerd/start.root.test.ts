@@ -22,6 +22,8 @@ import { systemClock } from '#host/clock.ts';
 import { systemPrng } from '#host/random.ts';
 import { findHelper } from '#host-linux/helper/binary.ts';
 import { Zygote } from '#host-linux/helper/zygote.ts';
+import { unmount } from '#host-linux/mount.ts';
+import { mountPointsUnder } from '#host-linux/mount-table.ts';
 import { folderEntries } from '#image/pack.ts';
 import { makeBundle } from '#testkit/container-bundle.ts';
 import { assertInventory, type Inventory, takeInventory } from '#testkit/inventory.ts';
@@ -31,10 +33,14 @@ import { type Containerd, startContainerd } from './start.ts';
 const limit = { timeout: 30_000 };
 const folder = mkdtempSync(join(tmpdir(), 'wherry-containerd-'));
 const cgroupRoot = `/wherry-start-test-${process.pid}`;
+/** Ids of pods whose address was given back. */
+const released: string[] = [];
 const noNetwork: PodNetwork = {
   status: async () => ({ ready: true, reason: '', message: '' }),
   setup: async () => ({ ips: ['10.88.0.2'] }),
-  teardown: async () => {},
+  teardown: async (_netns, { name }) => {
+    released.push(name);
+  },
 };
 
 /** Other tests may run on this machine. */
@@ -207,3 +213,31 @@ test('the built-in image serves its page, has a shell, and ends when asked to', 
   assert.match(log, / stdout F \S+ 127.0.0.1 "GET \/healthz" 200$/m);
   await daemon.channel.unary(removePodSandbox, { podSandboxId });
 });
+
+test('after a reboot pods are not ready, containers have ended, addresses are given back', limit, async () => {
+  const { podSandboxId, containerId } = await runPod(pod('reboot'), 'exec sleep 1000');
+  const { podSandboxStatus, removePodSandbox, removeContainer } = RuntimeService.methods;
+  const pid = await mainPid(containerId);
+  await daemon[Symbol.asyncDispose]();
+  // What a reboot does: processes, mounts and everything in memory are gone.
+  process.kill(pid, 'SIGKILL');
+  await sleep(100);
+  for (const path of mountPointsUnder(folder)) unmount(path);
+  rmSync(join(folder, 'state'), { recursive: true });
+  daemon = await open();
+  const status = await statusOf(containerId);
+  assert.equal(status.state, ContainerState.CONTAINER_EXITED);
+  assert.equal(status.exitCode, 255);
+  assert.equal(status.reason, 'Unknown');
+  const sandbox = await daemon.channel.unary(podSandboxStatus, { podSandboxId, verbose: false });
+  assert.equal(sandbox.status?.state, PodSandboxState.SANDBOX_NOTREADY);
+  await daemon.channel.unary(removeContainer, { containerId });
+  await daemon.channel.unary(removePodSandbox, { podSandboxId });
+  assert.ok(released.includes('reboot'));
+});
+
+async function mainPid(containerId: string): Promise<number> {
+  const { containerStatus } = RuntimeService.methods;
+  const { info } = await daemon.channel.unary(containerStatus, { containerId, verbose: true });
+  return (JSON.parse(info.get('info')!) as { pid: number }).pid;
+}

@@ -1,6 +1,6 @@
 /** The metadata store: what was acknowledged is there after any crash; what was torn is not, and hurts nothing. */
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -62,4 +62,14 @@ test('a long log is folded into the snapshot', async () => {
   assert.ok(readFileSync(join(path, 'metadata.log')).length < 1 << 20);
   await using store = await openMetadataStore(path);
   assert.equal(store.entries('b').size, 11);
+});
+
+test('a damaged snapshot is refused, and named', async () => {
+  const path = join(folder, 'damaged');
+  mkdirSync(path);
+  writeFileSync(join(path, 'metadata.json'), '{"version":1,"sequ');
+  await assert.rejects(
+    openMetadataStore(path),
+    /metadata\.json is damaged \(.*\); put a copy back, or remove its folder/,
+  );
 });

@@ -46,11 +46,7 @@ export async function openMetadataStore(folder: string): Promise<MetadataStore> 
   const snapshot = await readIfThere(snapshotPath);
   let snapshotBytes = 0;
   if (snapshot !== undefined) {
-    const parsed = JSON.parse(snapshot.toString()) as {
-      version: number;
-      sequence: number;
-      buckets: Record<string, Record<string, Json>>;
-    };
+    const parsed = parseSnapshot(snapshotPath, snapshot);
     if (parsed.version !== 1)
       throw new Error(`${snapshotPath}: version ${parsed.version} is not one this program reads`);
     ({ sequence } = parsed);
@@ -157,6 +153,24 @@ export async function openMetadataStore(folder: string): Promise<MetadataStore> 
 function isDiskFull(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
+interface Snapshot {
+  readonly version: number;
+  readonly sequence: number;
+  readonly buckets: Readonly<Record<string, Readonly<Record<string, Json>>>>;
+}
+
+/** It was written whole and is replaced whole: what does not parse, the disk has lost. */
+function parseSnapshot(path: string, bytes: Buffer): Snapshot {
+  try {
+    return JSON.parse(bytes.toString()) as Snapshot;
+  } catch (error) {
+    throw new Error(
+      `${path} is damaged (${(error as Error).message}); put a copy back, or remove its folder to begin without images and pods`,
+      { cause: error },
+    );
+  }
 }
 
 type LoggedChange = readonly [bucket: string, key: string, value: Json];
