@@ -1,5 +1,5 @@
 /** `wherry down`: what a cluster left in the kernel goes, and with `purge` what it left on disk. The cluster must not be running. */
-import { readIfThere, removeTree } from '#host/files.ts';
+import { kindOf, removeTree } from '#host/files.ts';
 import { unmount } from '#host-linux/mount.ts';
 import { mountPointsUnder } from '#host-linux/mount-table.ts';
 import { parseResolvConf } from '#kubelet/resolv-conf.ts';
@@ -26,7 +26,7 @@ export async function removeCluster(
   deps: { readonly clock: Clock; readonly prng: Prng; readonly log: (message: string, error?: unknown) => void },
 ): Promise<void> {
   const { name, paths } = options;
-  if (options.real && (await readIfThere(`${paths.pki}/ca.crt`)) !== undefined) {
+  if (options.real && (await kindOf(paths.data)) !== undefined) {
     const node = await startRealNode(
       {
         cluster: name,

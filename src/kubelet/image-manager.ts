@@ -4,6 +4,7 @@
  */
 import { ImageSpec } from '#api-cri/gen/api.ts';
 import type { ImageService } from '#cri-client/client.ts';
+import { parseReference } from '#image/reference.ts';
 import { RpcError } from '#wire/grpc/status.ts';
 import type { Backoff } from './backoff.ts';
 import type { Container, Pod } from './pod.ts';
@@ -41,11 +42,17 @@ export class ImageManager {
     const { images, backoff, event, monotonicMs } = this.#deps;
     const image = container.image ?? '';
     const policy = container.imagePullPolicy ?? defaultPolicy(image);
+    try {
+      parseReference(image);
+    } catch (error) {
+      const message = `Failed to apply default image tag "${image}": couldn't parse image name "${image}": ${error instanceof Error ? error.message : String(error)}`;
+      event(pod, container, 'Warning', 'InspectFailed', message);
+      throw new ImageError('InvalidImageName', message);
+    }
     const present = await images.imageStatus({ image: spec(image), verbose: false }).catch((error: unknown) => {
-      throw new ImageError(
-        'InvalidImageName',
-        `Failed to apply default image tag "${image}": ${RpcError.from(error).message}`,
-      );
+      const message = `Failed to inspect image "${image}": ${RpcError.from(error).message}`;
+      event(pod, container, 'Warning', 'InspectFailed', message);
+      throw new ImageError('ImageInspectError', message);
     });
     if (present.image !== undefined && policy !== 'Always') {
       event(pod, container, 'Normal', 'Pulled', `Container image "${image}" already present on machine`);

@@ -1,0 +1,86 @@
+/** Runs programs for the end-to-end scripts: bounded in time, with all they said in the error. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface Result {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly input?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** What a failure is; by default any exit code but 0. */
+  readonly mayFail?: boolean;
+  readonly timeoutMs?: number;
+}
+
+/** Rejects when the program fails (unless it may) or takes too long. */
+export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
+  const { input = '', env = {}, mayFail = false, timeoutMs = 60_000 } = options;
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      stdout += chunk.toString('utf8');
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString('utf8');
+    });
+    child.stdin.on('error', () => {});
+    child.stdin.end(input);
+    const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      const said = `${command} ${args.join(' ')}: exit ${code ?? signal}\n${stdout}${stderr}`;
+      if (code === null) reject(new Error(`${said}\n(killed after ${timeoutMs} ms)`));
+      else if (code !== 0 && !mayFail) reject(new Error(said));
+      else resolve({ code, stdout, stderr });
+    });
+  });
+}
+
+/** Asks again until `holds` says yes. Rejects with what was last seen. */
+export async function eventually<T>(
+  what: string,
+  ask: () => Promise<T>,
+  holds: (value: T) => boolean,
+  timeoutMs = 30_000,
+): Promise<T> {
+  const until = performance.now() + timeoutMs;
+  for (;;) {
+    const value = await ask().catch((error: unknown) => error as T);
+    if (!(value instanceof Error) && holds(value)) return value;
+    if (performance.now() > until)
+      throw new Error(
+        `${what}: not after ${timeoutMs} ms; last seen: ${value instanceof Error ? value.message : JSON.stringify(value)}`,
+      );
+    await sleep(100);
+  }
+}
+
+export interface Running {
+  readonly child: ChildProcess;
+  /** Everything it has said. */
+  readonly output: () => string;
+  /** Resolves with the exit code. */
+  readonly ended: Promise<number | null>;
+}
+
+/** Starts a program and leaves it running. */
+export function start(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Running {
+  const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString('utf8');
+    });
+  const ended = new Promise<number | null>((resolve) => {
+    child.on('close', (code) => resolve(code));
+    child.on('error', () => resolve(null));
+  });
+  return { child, output: () => output, ended };
+}
