@@ -10,6 +10,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'ask an etcd server',
     load: async () => (await import('./etcdctl/etcdctl.ts')).etcdctl,
   },
+  etcdutl: {
+    summary: 'inspect and restore etcd snapshots',
+    load: async () => (await import('./etcdutl.ts')).etcdutl,
+  },
   image: { summary: 'list, remove, import and pack images', load: async () => (await import('./image.ts')).image },
   runc: { summary: 'run OCI bundles', load: async () => (await import('./runc.ts')).runc },
   down: { summary: 'stop a cluster and take it away', load: async () => (await import('./down.ts')).down },

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { isEtcdError } from '#api-etcd/errors.ts';
 import { Cluster, HashKVRequest, Maintenance } from '#api-etcd/gen/rpc.ts';
 import { createEtcdClient } from '#etcd-client/client.ts';
 import { systemClock } from '#host/clock.ts';
@@ -125,6 +126,63 @@ test('a snapshot of ours restores with the reference tool', {
       assert.deepEqual(after.kvs, before.kvs);
       assert.equal(after.hash, before.hash);
     }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test('a snapshot of the reference restores with our tool, with revisions that never come back', {
+  timeout: 60_000,
+}, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'etcd-folder-'));
+  const path = join(folder, 'snapshot');
+  const wherry = new URL('../../bin/wherry', import.meta.url).pathname;
+  const theirTool = referenceBinary('etcd-server', 'etcdutl');
+  try {
+    const before = await reference(join(folder, 'first'), async (channel) => {
+      await write(channel, 0);
+      const blobs: Uint8Array[] = [];
+      const call = channel.open(Maintenance.methods.snapshot);
+      call.send({});
+      call.closeSend();
+      for await (const { blob } of call.messages) blobs.push(blob);
+      writeFileSync(path, Buffer.concat(blobs));
+      return (await stateOf(channel)) as {
+        readonly kvs: readonly unknown[];
+        readonly hash: number;
+        readonly revision: number;
+      };
+    });
+    for (const format of ['simple', 'json', 'table'])
+      assert.equal(
+        execFileSync(wherry, ['etcdutl', 'snapshot', 'status', path, '-w', format], { encoding: 'utf8' }),
+        execFileSync(theirTool, ['snapshot', 'status', path, '-w', format], { encoding: 'utf8' }),
+      );
+    const plain = ['etcdutl', 'snapshot', 'restore', path, '--data-dir', join(folder, 'plain')];
+    execFileSync(wherry, plain, { stdio: 'pipe' });
+    assert.throws(() => execFileSync(wherry, plain, { stdio: 'pipe' }), 'the folder is taken');
+    const bumped = ['--data-dir', join(folder, 'bumped'), '--bump-revision', '1000', '--mark-compacted'];
+    execFileSync(wherry, ['etcdutl', 'snapshot', 'restore', path, ...bumped], { stdio: 'pipe' });
+    for (const run of [ours, reference]) {
+      const after = (await run(join(folder, 'plain'), stateOf)) as typeof before;
+      assert.deepEqual(after.kvs, before.kvs);
+      assert.equal(after.hash, before.hash);
+      await run(join(folder, 'bumped'), async (channel) => {
+        const client = createEtcdClient(channel, systemClock);
+        const state = (await stateOf(channel)) as typeof before;
+        assert.deepEqual(state.kvs, before.kvs);
+        assert.equal(state.revision, before.revision + 1000);
+        await assert.rejects(client.range({ key: bytes('k1'), revision: before.revision }), (error) =>
+          isEtcdError(error, 'compacted'),
+        );
+      });
+    }
+    writeFileSync(path, readFileSync(path).fill(1, 5000, 5010));
+    assert.throws(() =>
+      execFileSync(wherry, ['etcdutl', 'snapshot', 'restore', path, '--data-dir', join(folder, 'no')], {
+        stdio: 'pipe',
+      }),
+    );
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -80,19 +80,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
     }
     const metadata = Metadata.create({ nodeID: identity.memberId, clusterID: identity.clusterId });
     const wal = await Wal.create(disk, folder, metadata, fileBytes);
-    const joined = Entry.create({
-      type: EntryType.EntryConfChange,
-      term: 1,
-      index: 1,
-      data: ConfChange.encode(
-        ConfChange.create({
-          id: 0n,
-          type: ConfChangeType.ConfChangeAddNode,
-          nodeId: identity.memberId,
-          context: memberJson(identity),
-        }),
-      ),
-    });
+    const joined = joinEntry(identity);
     const journal = new DiskJournal({ wal, memberId: identity.memberId, term: 2, lastIndex: 1, bytes: 0, onFailed });
     await journal.#begin([joined]);
     return { journal, metadata, entries: [joined] };
@@ -208,6 +196,17 @@ export class DiskJournal implements Journal, AsyncDisposable {
     this.#bytesSinceCheckpoint += bytes;
     return this.#waiting.splice(0, count);
   }
+}
+
+/** The first entry of a cluster: its first member joins. */
+export function joinEntry(identity: MemberIdentity): Entry {
+  const change = ConfChange.create({
+    id: 0n,
+    type: ConfChangeType.ConfChangeAddNode,
+    nodeId: identity.memberId,
+    context: memberJson(identity),
+  });
+  return Entry.create({ type: EntryType.EntryConfChange, term: 1, index: 1, data: ConfChange.encode(change) });
 }
 
 /** A member as upstream keeps it in configuration changes. Its id is a JSON number of 64 bits. */

@@ -1,0 +1,131 @@
+/** `wherry etcdutl snapshot status|restore`: what is done to snapshots without a server. */
+import { readFileSync } from 'node:fs';
+import { checkedPages, restoreSnapshot, SnapshotError } from '#etcd/checkpoint/restore-snapshot.ts';
+import { singleMember } from '#etcd/identity.ts';
+import { hostDisk } from '#host/disk.ts';
+import { crc32c } from '#std/crc32c.ts';
+import { BboltError } from '#storage/bbolt/format.ts';
+import { BboltReader } from '#storage/bbolt/read.ts';
+import { type Command, type CommandContext, CommandError, ExitCode } from './command.ts';
+import { goJson, humanBytes, omitZero, table } from './etcdctl/print.ts';
+import { type FlagTable, flagHelp, type Parsed, parseFlags } from './flags.ts';
+
+const statusFlags: FlagTable = {
+  'write-out': {
+    short: 'w',
+    kind: 'string',
+    usage: 'set the output format (fields, json, simple, table)',
+    default: 'simple',
+  },
+};
+
+const restoreFlags: FlagTable = {
+  'data-dir': { kind: 'string', usage: 'path to the output data directory' },
+  name: { kind: 'string', usage: 'human-readable name for this member', default: 'default' },
+  'initial-cluster': { kind: 'string', usage: 'initial cluster configuration for restore bootstrap' },
+  'initial-cluster-token': {
+    kind: 'string',
+    usage: 'initial cluster token for the etcd cluster',
+    default: 'etcd-cluster',
+  },
+  'initial-advertise-peer-urls': {
+    kind: 'string',
+    usage: "list of this member's peer URLs to advertise to the rest of the cluster",
+    default: 'http://localhost:2380',
+  },
+  'skip-hash-check': {
+    kind: 'bool',
+    usage: 'ignore snapshot integrity hash value (required if copied from data directory)',
+  },
+  'bump-revision': { kind: 'string', usage: 'how much to increase the latest revision after restore', default: '0' },
+  'mark-compacted': {
+    kind: 'bool',
+    usage:
+      'mark the latest revision after restore as the point of scheduled compaction (required if --bump-revision > 0)',
+  },
+};
+
+export const etcdutl: Command = async (args, context) => {
+  const [group, verb, ...rest] = args;
+  try {
+    if (group === 'snapshot' && verb === 'status') return status(parseFlags(rest, statusFlags), context);
+    if (group === 'snapshot' && verb === 'restore') return await restore(parseFlags(rest, restoreFlags), context);
+  } catch (error) {
+    const known = [CommandError, SnapshotError, BboltError].some((type) => error instanceof type);
+    if (!known && !isFileError(error)) throw error;
+    context.stderr.write(`Error: ${(error as Error).message}\n`);
+    return ExitCode.failed;
+  }
+  const help = `Usage:\n  etcdutl snapshot status FILE [flags]\n${flagHelp(statusFlags)}\n  etcdutl snapshot restore FILE --data-dir DIR [flags]\n${flagHelp(restoreFlags)}`;
+  const asked = group === undefined || args.includes('--help') || args.includes('-h');
+  (asked ? context.stdout : context.stderr).write(
+    asked ? help : `Error: unknown command ${JSON.stringify(group)} for "etcdutl"\n${help}`,
+  );
+  return asked ? ExitCode.ok : ExitCode.failed;
+};
+
+function isFileError(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error;
+}
+
+function oneFile({ operands }: Parsed, usage: string): string {
+  const [path] = operands;
+  if (path === undefined || operands.length > 1) throw new CommandError(ExitCode.usage, usage);
+  return path;
+}
+
+function status(flags: Parsed, { stdout }: CommandContext): number {
+  const path = oneFile(flags, 'snapshot status requires exactly one argument');
+  const pages = checkedPages(readFileSync(path), true);
+  const reader = new BboltReader(pages);
+  let hash = 0;
+  let revision = 0;
+  let totalKey = 0;
+  for (const name of reader.bucketNames()) {
+    hash = crc32c(Buffer.from(name), hash);
+    for (const { key, value } of reader.pairs(name)) {
+      hash = crc32c(value, crc32c(key, hash));
+      totalKey++;
+      if (name === 'key') revision = Number(Buffer.from(key).readBigUInt64BE(0));
+    }
+  }
+  const row = [hash.toString(16), String(revision), String(totalKey), humanBytes(pages.length)];
+  const format = flags.string('write-out');
+  if (format === 'json') stdout.write(`${goJson(omitZero({ hash, revision, totalKey, totalSize: pages.length }))}\n`);
+  else if (format === 'table') stdout.write(table(['HASH', 'REVISION', 'TOTAL KEYS', 'TOTAL SIZE'], [row]));
+  else if (format === 'fields')
+    stdout.write(`"Hash" : ${hash}\n"Revision" : ${revision}\n"Keys" : ${totalKey}\n"Size" : ${pages.length}\n`);
+  else stdout.write(`${row.join(', ')}\n`);
+  return ExitCode.ok;
+}
+
+async function restore(flags: Parsed, { stderr }: CommandContext): Promise<number> {
+  const path = oneFile(flags, 'snapshot restore requires exactly one argument');
+  const name = flags.string('name')!;
+  const dataDir = flags.string('data-dir') ?? `${name}.etcd`;
+  const peerUrls = flags.string('initial-advertise-peer-urls')!.split(',');
+  const members = (flags.string('initial-cluster') ?? `${name}=${peerUrls[0]}`).split(',');
+  if (members.some((member) => !member.startsWith(`${name}=`)))
+    throw new CommandError(ExitCode.usage, 'clusters of more than one member are not built yet: see --initial-cluster');
+  const bumpText = flags.string('bump-revision')!;
+  if (!/^\d+$/.test(bumpText) || !Number.isSafeInteger(Number(bumpText)))
+    throw new CommandError(ExitCode.usage, `invalid argument ${JSON.stringify(bumpText)} for "--bump-revision" flag`);
+  const bumpRevision = Number(bumpText);
+  if (flags.bool('mark-compacted') !== bumpRevision > 0)
+    throw new CommandError(
+      ExitCode.usage,
+      bumpRevision > 0 ? '--mark-compacted required if --bump-revision' : '--mark-compacted requires --bump-revision',
+    );
+  if ((await hostDisk.list(`${dataDir}/member`)).length > 0)
+    throw new CommandError(ExitCode.failed, `data-dir ${JSON.stringify(dataDir)} not empty or could not be read`);
+  await restoreSnapshot({
+    disk: hostDisk,
+    snapshot: readFileSync(path),
+    dataDir,
+    identity: singleMember({ name, peerUrls, clientUrls: [], clusterToken: flags.string('initial-cluster-token')! }),
+    skipHashCheck: flags.bool('skip-hash-check'),
+    bumpRevision,
+  });
+  stderr.write(`restored ${path} into ${dataDir}\n`);
+  return ExitCode.ok;
+}

@@ -1,0 +1,81 @@
+/**
+ * Makes the folder of a new cluster of one member from a saved snapshot: the same keys and revisions, a new log that begins after them, ids
+ * of the new member. (upstream: etcdutl snapshot restore)
+ */
+import { createHash } from 'node:crypto';
+import { Attributes } from '#api-etcd/gen/membership.ts';
+import { HardState } from '#api-etcd/gen/raft.ts';
+import { Metadata } from '#api-etcd/gen/server_metadata.ts';
+import { Snapshot } from '#api-etcd/gen/wal.ts';
+import type { Disk } from '#host/disk.ts';
+import { Wal } from '#storage/wal/wal.ts';
+import { joinEntry } from '../journal.ts';
+import { Machine } from '../machine.ts';
+import type { MemberIdentity } from '../member.ts';
+import { readBackend } from './backend.ts';
+import { saveCheckpoint } from './save.ts';
+import { confStateOf } from './v2-snapshot.ts';
+
+const digestBytes = 32;
+/** Pages are whole sectors: what is left over is the digest. */
+const sectorBytes = 512;
+
+export class SnapshotError extends Error {
+  override readonly name = 'SnapshotError';
+}
+
+export interface RestoreOptions {
+  readonly disk: Disk;
+  readonly snapshot: Buffer;
+  /** Must not hold a member yet. */
+  readonly dataDir: string;
+  readonly identity: MemberIdentity;
+  /** The backend file of a member has no digest. */
+  readonly skipHashCheck: boolean;
+  /**
+   * Raises the revision by as much and compacts everything before: clients that had seen later revisions than the snapshot's learn that
+   * they have to read everything again, and no revision ever means two things.
+   */
+  readonly bumpRevision: number;
+}
+
+/** The pages of a snapshot, without its digest. @throws SnapshotError when they do not match */
+export function checkedPages(snapshot: Buffer, skipHashCheck: boolean): Buffer {
+  const hasDigest = snapshot.length % sectorBytes === digestBytes;
+  if (!hasDigest) {
+    if (!skipHashCheck) throw new SnapshotError('snapshot missing hash but --skip-hash-check=false');
+    return snapshot;
+  }
+  const pages = snapshot.subarray(0, -digestBytes);
+  const wanted = snapshot.subarray(-digestBytes);
+  const found = createHash('sha256').update(pages).digest();
+  if (!skipHashCheck && !found.equals(wanted))
+    throw new SnapshotError(`expected sha256 [${[...wanted].join(' ')}], got [${[...found].join(' ')}]`);
+  return pages;
+}
+
+/** @throws SnapshotError, BboltError for damaged files */
+export async function restoreSnapshot(options: RestoreOptions): Promise<void> {
+  const { disk, snapshot, dataDir, identity, skipHashCheck, bumpRevision } = options;
+  const { machine: saved } = readBackend(checkedPages(snapshot, skipHashCheck));
+  const { store } = saved;
+  if (bumpRevision > 0) {
+    const revision = store.revision + bumpRevision;
+    store.restore(revision, 0, false, Buffer.alloc(0));
+    store.restored(store.finishedCompactRevision, revision);
+  }
+  // Who was a member before does not matter any more.
+  const { memberId, clusterId, name } = identity;
+  const attributes = new Map([[memberId, Attributes.create({ name })]]);
+  const machine = new Machine(store, saved.leases, saved.alarms, saved.clusterVersion, attributes);
+  const applied = { index: 1, term: 1 };
+  await saveCheckpoint({ disk, folder: `${dataDir}/member/snap`, machine, identity, applied });
+  await using wal = await Wal.create(
+    disk,
+    `${dataDir}/member/wal`,
+    Metadata.create({ nodeID: memberId, clusterID: clusterId }),
+  );
+  await wal.append([joinEntry(identity)], HardState.create({ term: 1, vote: memberId, commit: 1 }));
+  await wal.appendSnapshot(Snapshot.create({ ...applied, confState: confStateOf(identity) }));
+  await wal.sync();
+}
