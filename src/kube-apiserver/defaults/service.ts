@@ -7,7 +7,8 @@ type Fields = Readonly<Record<string, unknown>>;
 export function defaultService(service: KubeObject): KubeObject {
   const spec = under({ sessionAffinity: 'None', type: 'ClusterIP' }, service['spec']) as Fields;
   const type = spec['type'];
-  const external = type === 'NodePort' || type === 'LoadBalancer';
+  const addresses = (spec['externalIPs'] ?? []) as readonly string[];
+  const external = type === 'NodePort' || type === 'LoadBalancer' || (type === 'ClusterIP' && addresses.length > 0);
   const ports = spec['ports'];
   return {
     ...service,

@@ -5,6 +5,7 @@ import type { KubeObject } from '../object.ts';
 import { type AddressAllocator, AllocationError } from '../service-ip/address-allocator.ts';
 import type { NodePortAllocator } from '../service-ip/node-port-allocator.ts';
 import type { Reservation, Strategy } from '../strategy.ts';
+import { withoutTypeDependent } from './service-type-change.ts';
 
 interface Port {
   readonly name?: string;
@@ -34,9 +35,10 @@ export function serviceStrategy(
     ...generic,
     prepareCreate: (object) => ({ ...generic.prepareCreate(object), status: { loadBalancer: {} } }),
     prepareUpdate(object, old) {
-      const service = generic.prepareUpdate(object, old);
-      const spec = specOf(service);
       const before = specOf(old);
+      const given = generic.prepareUpdate(object, old);
+      const spec: Spec = withoutTypeDependent({ ...specOf(given) }, { ...before });
+      const service = { ...given, spec };
       const named = before.type === 'ExternalName' || spec.type === 'ExternalName';
       // What a client leaves out is what it had.
       if (named || spec.clusterIP) return service;
