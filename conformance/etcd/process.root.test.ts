@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { Agent, get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -112,6 +113,33 @@ test('TLS: clients with a certificate of the authority are served, others are no
     await using channel = connectRpc({ target: parseTarget(server.clientUrl), clock: systemClock });
     const { kvs } = await createEtcdClient(channel, systemClock).range({ key: Buffer.from('a') });
     assert.equal(utf8Decode(kvs[0]!.value), '1');
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test('every metric of ours is one of the reference, of the same type', { timeout }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'etcd-metrics-'));
+  const typesOf = async (binary: readonly string[], name: string) => {
+    await using server = await startEtcdProcess({ command: binary, dataDir: join(folder, name) });
+    const text = await new Promise<string>((resolve, reject) => {
+      get(`${server.clientUrl}/metrics`, { agent: new Agent() }, (response) => {
+        let body = '';
+        response.on('data', (chunk: Buffer) => {
+          body += chunk.toString();
+        });
+        response.on('end', () => resolve(body));
+      }).on('error', reject);
+    });
+    return new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, metric, type]) => [metric!, type!]));
+  };
+  try {
+    const theirs = await typesOf([referenceBinary('etcd-server', 'etcd')], 'theirs');
+    const ours = await typesOf(command, 'ours');
+    assert.ok(ours.size > 20);
+    // Only 3.6 has it.
+    ours.delete('etcd_server_is_learner');
+    for (const [metric, type] of ours) assert.equal(theirs.get(metric), type, metric);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

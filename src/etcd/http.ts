@@ -1,8 +1,9 @@
-/** What the client port answers besides gRPC: `/health`, `/livez`, `/readyz` and `/version`, as upstream's do. */
+/** What the client port answers besides gRPC: `/health`, `/livez`, `/readyz`, `/version` and `/metrics`, as upstream's do. */
 import { AlarmType } from '#api-etcd/gen/rpc.ts';
 import type { HttpHandler, HttpResponse } from '#transport/http.ts';
 import { alarmName } from './maintenance/service.ts';
 import type { Member } from './member.ts';
+import { renderMetrics } from './metrics.ts';
 import { clusterVersion, serverVersion } from './version.ts';
 
 type Check = (member: Member) => string | undefined;
@@ -27,9 +28,11 @@ export function etcdHttpHandler(member: Member): HttpHandler {
     const answer =
       path === '/version'
         ? () => json(200, { etcdserver: serverVersion, etcdcluster: member.machine.clusterVersion || clusterVersion })
-        : path === '/health'
-          ? () => health(member, url.searchParams)
-          : checkedPath(member, url);
+        : path === '/metrics'
+          ? () => text(200, renderMetrics(member))
+          : path === '/health'
+            ? () => health(member, url.searchParams)
+            : checkedPath(member, url);
     if (answer === undefined) return text(404, '404 page not found\n');
     if (method !== 'GET') return { ...text(405, 'Method Not Allowed\n'), headers: [['allow', 'GET']] };
     return answer();

@@ -8,6 +8,7 @@ import { Metadata } from '#api-etcd/gen/server_metadata.ts';
 import type { Snapshot } from '#api-etcd/gen/wal.ts';
 import type { Disk } from '#host/disk.ts';
 import { nextTurn } from '#host/event-loop.ts';
+import type { Clock } from '#std/clock.ts';
 import { Wal } from '#storage/wal/wal.ts';
 import type { Journal, MemberIdentity } from './member.ts';
 
@@ -30,6 +31,8 @@ export class DiskJournal implements Journal, AsyncDisposable {
   readonly #wal: Wal;
   readonly #memberId: bigint;
   readonly #onFailed: (error: unknown) => void;
+  readonly #onSynced: (seconds: number) => void;
+  readonly #clock: Clock;
   readonly term: number;
   #lastIndex: number;
   #waiting: Waiting[] = [];
@@ -45,6 +48,8 @@ export class DiskJournal implements Journal, AsyncDisposable {
     readonly term: number;
     readonly lastIndex: number;
     readonly bytes: number;
+    readonly clock: Clock;
+    readonly onSynced: (seconds: number) => void;
     readonly onFailed: (error: unknown) => void;
   }) {
     this.#wal = options.wal;
@@ -53,6 +58,8 @@ export class DiskJournal implements Journal, AsyncDisposable {
     this.#lastIndex = options.lastIndex;
     this.#bytesSinceCheckpoint = options.bytes;
     this.#onFailed = options.onFailed;
+    this.#onSynced = options.onSynced;
+    this.#clock = options.clock;
   }
 
   /**
@@ -65,23 +72,27 @@ export class DiskJournal implements Journal, AsyncDisposable {
     /** A file is cut when it has grown past this. */
     readonly fileBytes: number;
     readonly identity: MemberIdentity;
+    /** How long each sync took, in seconds. */
+    readonly onSynced: (seconds: number) => void;
+    readonly clock: Clock;
     /** The disk does not take writes any more; nothing that waits was acknowledged. */
     readonly onFailed: (error: unknown) => void;
   }): Promise<OpenJournal> {
-    const { disk, folder, fileBytes, identity, onFailed } = options;
+    const { disk, folder, fileBytes, identity, onFailed, onSynced, clock } = options;
+    const rest = { onFailed, onSynced, clock };
     if (await Wal.exists(disk, folder)) {
       const { wal, content } = await Wal.open(disk, folder, fileBytes);
       const lastIndex = content.entries.at(-1)?.index ?? content.snapshots.at(-1)?.index ?? 0;
       const term = Math.max(content.hardState.term, content.entries.at(-1)?.term ?? 0) + 1;
       const bytes = content.entries.reduce((sum, { data }) => sum + (data?.length ?? 0), 0);
-      const journal = new DiskJournal({ wal, memberId: content.metadata.nodeID, term, lastIndex, bytes, onFailed });
+      const journal = new DiskJournal({ wal, memberId: content.metadata.nodeID, term, lastIndex, bytes, ...rest });
       await journal.#begin([]);
       return { journal, metadata: content.metadata, entries: content.entries };
     }
     const metadata = Metadata.create({ nodeID: identity.memberId, clusterID: identity.clusterId });
     const wal = await Wal.create(disk, folder, metadata, fileBytes);
     const joined = joinEntry(identity);
-    const journal = new DiskJournal({ wal, memberId: identity.memberId, term: 2, lastIndex: 1, bytes: 0, onFailed });
+    const journal = new DiskJournal({ wal, memberId: identity.memberId, term: 2, lastIndex: 1, bytes: 0, ...rest });
     await journal.#begin([joined]);
     return { journal, metadata, entries: [joined] };
   }
@@ -163,7 +174,9 @@ export class DiskJournal implements Journal, AsyncDisposable {
           Entry.create({ type: EntryType.EntryNormal, term: this.term, index: first + i, data }),
         );
         await this.#wal.append(entries, this.#hardState(first + batch.length - 1));
+        const startMs = this.#clock.monotonicMs();
         await this.#wal.sync();
+        this.#onSynced((this.#clock.monotonicMs() - startMs) / 1000);
         this.#lastIndex += batch.length;
         const durable = batch;
         batch = [];

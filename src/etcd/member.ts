@@ -13,6 +13,7 @@ import type { Prng } from '#std/prng.ts';
 import { ProtobufError } from '#wire/protobuf/message.ts';
 import { LeaseExpiry } from './lease/expiry.ts';
 import type { Applied, ApplyResponse, Machine } from './machine.ts';
+import type { Counters } from './metrics.ts';
 import { WatchHub } from './watch/hub.ts';
 
 /** Who this member is. Ids are upstream's: never 0. */
@@ -36,6 +37,7 @@ export interface Journal {
 export interface MemberOptions {
   readonly identity: MemberIdentity;
   readonly machine: Machine;
+  readonly counters: Counters;
   /** Undefined keeps everything in memory only. */
   readonly journal: Journal | undefined;
   readonly clock: Clock;
@@ -59,6 +61,7 @@ export class Member implements Disposable {
   readonly identity: MemberIdentity;
   readonly machine: Machine;
   readonly hub = new WatchHub();
+  readonly counters: Counters;
   readonly expiry: LeaseExpiry;
   readonly requestBytesMax: number;
   readonly quotaBytes: number;
@@ -74,6 +77,7 @@ export class Member implements Disposable {
     const { identity, machine, journal, clock, prng, requestBytesMax, quotaBytes, onExpiryFailed, onApplied } = options;
     this.identity = identity;
     this.machine = machine;
+    this.counters = options.counters;
     this.requestBytesMax = requestBytesMax;
     this.quotaBytes = quotaBytes;
     this.#journal = journal;
@@ -96,6 +100,11 @@ export class Member implements Disposable {
 
   get term(): number {
     return this.#journal?.term ?? 1;
+  }
+
+  /** Writes that wait for the disk. */
+  get proposalsWaiting(): number {
+    return this.#waiting;
   }
 
   get appliedIndex(): number {
@@ -133,6 +142,7 @@ export class Member implements Disposable {
       journal.append(bytes, (failure, index) => {
         this.#waiting--;
         if (failure !== undefined) {
+          this.counters.proposalsFailed++;
           reject(failure);
           return;
         }
@@ -209,8 +219,16 @@ export class Member implements Disposable {
       if (entry.leaseGrant !== undefined) {
         const lease = this.machine.leases.get(entry.leaseGrant.id)!;
         this.expiry.renew(lease.id, lease.ttl);
-      } else if (entry.leaseRevoke !== undefined) this.expiry.remove(entry.leaseRevoke.id);
+        this.counters.leasesGranted++;
+      } else if (entry.leaseRevoke !== undefined) {
+        this.expiry.remove(entry.leaseRevoke.id);
+        this.counters.leasesRevoked++;
+      }
     }
+    if (entry.txn !== undefined) this.counters.txns++;
+    for (const { tombstone } of applied.changes)
+      if (tombstone) this.counters.deletes++;
+      else this.counters.puts++;
     if (entry.compaction !== undefined) void this.compacted();
     this.hub.notify(applied.changes, this.store.compactRevision);
     return applied;

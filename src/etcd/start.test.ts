@@ -168,6 +168,38 @@ test('a full store refuses writes until room was made and the alarm taken back',
   await etcd[Symbol.asyncDispose]();
 });
 
+test("metrics count what happened, under upstream's names", { timeout }, async () => {
+  const etcd = await start(new MemoryDisk());
+  const client = clientOf(etcd);
+  await client.put({ key: bytes('a') });
+  await client.put({ key: bytes('b') });
+  await client.deleteRange({ key: bytes('a') });
+  await client.leaseGrant({ ttl: 10 });
+  const { status, body } = await etcd.http({
+    method: 'GET',
+    target: '/metrics',
+    headers: [],
+    authority: '',
+    protocol: 'HTTP/1.1',
+    body: (async function* () {})(),
+    peer: { address: 'in-memory' },
+    signal: new AbortController().signal,
+  });
+  assert.equal(status, 200);
+  const text = utf8Decode(body as Uint8Array);
+  for (const line of [
+    'etcd_server_has_leader 1',
+    'etcd_mvcc_put_total 2',
+    'etcd_mvcc_delete_total 1',
+    'etcd_debugging_lease_granted_total 1',
+    'etcd_debugging_mvcc_current_revision 4',
+    'etcd_server_proposals_pending 0',
+  ])
+    assert.ok(text.includes(`\n${line}\n`), `${line} in\n${text}`);
+  assert.match(text, /\netcd_disk_wal_fsync_duration_seconds_count [1-9]/);
+  await etcd[Symbol.asyncDispose]();
+});
+
 test('a fork has the data and goes its own way', { timeout }, async () => {
   const etcd = await start(undefined);
   const client = clientOf(etcd);

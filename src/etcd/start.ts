@@ -25,6 +25,7 @@ import { leaseService } from './lease/service.ts';
 import { Machine } from './machine.ts';
 import { maintenanceService } from './maintenance/service.ts';
 import { Member, type MemberIdentity } from './member.ts';
+import { Counters } from './metrics.ts';
 import { clusterVersion } from './version.ts';
 import { watchService } from './watch/service.ts';
 
@@ -117,11 +118,14 @@ async function open(options: {
   const snapFolder = `${dataDir}/member/snap`;
   const saved = await loadCheckpoint(disk, snapFolder);
   const savedIndex = saved?.applied.index ?? 0;
+  const counters = new Counters();
   const { journal, metadata, entries } = await DiskJournal.open({
     disk,
     folder: `${dataDir}/member/wal`,
     fileBytes: config.logFileBytes ?? walFileBytesDefault,
     identity,
+    clock: deps.clock,
+    onSynced: (seconds) => counters.walSync.observe(seconds),
     onFailed: (error) => log(`the log cannot be written any more: ${error}`),
   });
   const missing = entries[0] === undefined ? 0 : entries[0].index - savedIndex - 1;
@@ -135,6 +139,7 @@ async function open(options: {
     deps,
     durable: { journal, disk, snapFolder, savedIndex, lock },
     entries: entries.filter(({ index }) => index > savedIndex),
+    counters,
   });
   await etcd.announced;
   return etcd;
@@ -156,9 +161,18 @@ interface ServeOptions {
   readonly deps: EtcdDeps;
   readonly durable?: Durable;
   readonly entries?: readonly Entry[];
+  readonly counters?: Counters;
 }
 
-function serve({ identity, machine, config, deps, durable, entries = [] }: ServeOptions): Etcd & {
+function serve({
+  identity,
+  machine,
+  config,
+  deps,
+  durable,
+  entries = [],
+  counters = new Counters(),
+}: ServeOptions): Etcd & {
   readonly announced: Promise<void>;
 } {
   const {
@@ -172,6 +186,7 @@ function serve({ identity, machine, config, deps, durable, entries = [] }: Serve
   const member = new Member({
     identity,
     machine,
+    counters,
     journal: durable?.journal,
     clock,
     prng,
@@ -184,6 +199,7 @@ function serve({ identity, machine, config, deps, durable, entries = [] }: Serve
     durable &&
     new Checkpointer({
       disk: durable.disk,
+      clock,
       folder: durable.snapFolder,
       member,
       journal: durable.journal,

@@ -4,6 +4,7 @@
  */
 import { Snapshot } from '#api-etcd/gen/wal.ts';
 import type { Disk } from '#host/disk.ts';
+import type { Clock } from '#std/clock.ts';
 import type { DiskJournal } from '../journal.ts';
 import type { Member } from '../member.ts';
 import { removeOldSnapshots, saveCheckpoint } from './save.ts';
@@ -11,6 +12,7 @@ import { confStateOf } from './v2-snapshot.ts';
 
 export interface CheckpointerOptions {
   readonly disk: Disk;
+  readonly clock: Clock;
   /** `member/snap`. */
   readonly folder: string;
   readonly member: Member;
@@ -51,12 +53,14 @@ export class Checkpointer {
   }
 
   async #save(): Promise<void> {
-    const { disk, folder, member, journal } = this.#options;
+    const { disk, folder, member, journal, clock } = this.#options;
     const { identity, appliedIndex: index } = member;
     const applied = { index, term: journal.term };
     const machine = member.machine.fork();
     journal.checkpointBegins();
+    const startMs = clock.monotonicMs();
     await saveCheckpoint({ disk, folder, machine, identity, applied });
+    member.counters.backendCommit.observe((clock.monotonicMs() - startMs) / 1000);
     await journal.checkpointSaved(Snapshot.create({ ...applied, confState: confStateOf(identity) }));
     this.#savedIndex = index;
     await removeOldSnapshots(disk, folder);

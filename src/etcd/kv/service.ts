@@ -28,6 +28,7 @@ export function kvService(member: Member, { txnOpsMax }: KvOptions): BoundServic
   return bind(KV, {
     range(request) {
       checkRange(request);
+      member.counters.ranges++;
       return withHeader(member, range(member.store, request));
     },
 

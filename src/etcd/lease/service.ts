@@ -26,6 +26,7 @@ export function leaseService(member: Member): BoundService {
       for await (const { id } of requests) {
         const lease = machine.leases.get(id);
         const alive = lease !== undefined && expiry.renew(id, lease.ttl);
+        if (alive) member.counters.leasesRenewed++;
         if (!sink.send({ header: member.header(), id, ttl: alive ? lease.ttl : 0 })) await sink.drained();
       }
     },
