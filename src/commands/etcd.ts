@@ -102,10 +102,15 @@ export const etcd: Command = async (args, { env, stdout, stderr }) => {
       );
     }
     log('info', 'ready to serve client requests');
-    const signal = await new Promise<string>((resolve) => {
-      process.once('SIGTERM', () => resolve('terminated'));
-      process.once('SIGINT', () => resolve('interrupt'));
-    });
+    const signal = await Promise.race([
+      new Promise<string>((resolve) => {
+        process.once('SIGTERM', () => resolve('terminated'));
+        process.once('SIGINT', () => resolve('interrupt'));
+      }),
+      member.failed.then(() => undefined),
+    ]);
+    // Better no server than one that refuses every write: whoever watches the process starts it again.
+    if (signal === undefined) return ExitCode.failed;
     log('info', 'received signal; shutting down', { signal });
     return ExitCode.ok;
   } finally {

@@ -101,6 +101,11 @@ export class DiskJournal implements Journal, AsyncDisposable {
     return this.#lastIndex;
   }
 
+  /** The log cannot be written any more. */
+  get hasFailed(): boolean {
+    return this.#failed;
+  }
+
   /** Bytes of entries since the last checkpoint began: what a restart would have to do again. */
   get bytesSinceCheckpoint(): number {
     return this.#bytesSinceCheckpoint;

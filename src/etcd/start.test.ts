@@ -135,6 +135,50 @@ test('a write is not answered before it is on disk', { timeout }, async () => {
   await etcd[Symbol.asyncDispose]();
 });
 
+test('a disk that takes no more writes: nothing is acknowledged, and nothing acknowledged is lost', {
+  timeout,
+}, async () => {
+  const disk = new MemoryDisk();
+  let full = false;
+  const filling: Disk = {
+    list: (folder) => disk.list(folder),
+    read: (path) => disk.read(path),
+    makeFolder: () => disk.makeFolder(),
+    rename: (source, target) => disk.rename(source, target),
+    remove: (path) => disk.remove(path),
+    syncFolder: () => disk.syncFolder(),
+    lock: (path) => disk.lock(path),
+    async open(path) {
+      const file = await disk.open(path);
+      return {
+        ...file,
+        async write(data, position) {
+          if (full) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+          await file.write(data, position);
+        },
+      };
+    },
+  };
+  const logged: string[] = [];
+  const etcd = await startEtcd({
+    config: { dataDir: 'data' },
+    deps: { clock: systemClock, prng: seededPrng(1), log: (message) => logged.push(message), disk: filling },
+  });
+  const client = clientOf(etcd);
+  await client.put({ key: bytes('a'), value: bytes('1') });
+  full = true;
+  const puts = ['b', 'c'].map((key) => client.put({ key: bytes(key), value: bytes('2') }));
+  for (const put of puts) await assert.rejects(put, (error) => isEtcdError(error, 'stopped'));
+  await etcd.failed;
+  assert.match(logged[0]!, /ENOSPC/);
+  await assert.rejects(client.put({ key: bytes('d') }), (error) => isEtcdError(error, 'stopped'));
+  assert.deepEqual(await valuesOf(client), { a: '1' });
+  await etcd[Symbol.asyncDispose]();
+  const after = await start(disk.afterCrash());
+  assert.deepEqual(await valuesOf(clientOf(after)), { a: '1' });
+  await after[Symbol.asyncDispose]();
+});
+
 test('a folder is for one member at a time', { timeout }, async () => {
   const disk = new MemoryDisk();
   const first = await start(disk);

@@ -67,6 +67,8 @@ export interface Etcd extends AsyncDisposable {
   readonly services: readonly BoundService[];
   readonly dispatcher: RpcDispatcher;
   readonly http: HttpHandler;
+  /** Resolves, with why, when the log cannot be written any more: every write is refused from then on. */
+  readonly failed: Promise<unknown>;
   /** Calls this member in the same process. The channel is the caller's to dispose. */
   connect(peer?: Peer): Channel;
   /** Another member with the same data, from now on its own; in constant time. In memory only. */
@@ -119,6 +121,7 @@ async function open(options: {
   const saved = await loadCheckpoint(disk, snapFolder);
   const savedIndex = saved?.applied.index ?? 0;
   const counters = new Counters();
+  const { promise: failed, resolve: fail } = Promise.withResolvers<unknown>();
   const { journal, metadata, entries } = await DiskJournal.open({
     disk,
     folder: `${dataDir}/member/wal`,
@@ -126,7 +129,10 @@ async function open(options: {
     identity,
     clock: deps.clock,
     onSynced: (seconds) => counters.walSync.observe(seconds),
-    onFailed: (error) => log(`the log cannot be written any more: ${error}`),
+    onFailed(error) {
+      log(`the log cannot be written any more: ${error}`);
+      fail(error);
+    },
   });
   const missing = entries[0] === undefined ? 0 : entries[0].index - savedIndex - 1;
   if (missing > 0) throw new Error(`${dataDir}: ${missing} entries between the saved state and the log are missing`);
@@ -137,7 +143,7 @@ async function open(options: {
     machine: saved?.machine ?? new Machine(),
     config,
     deps,
-    durable: { journal, disk, snapFolder, savedIndex, lock },
+    durable: { journal, disk, snapFolder, savedIndex, lock, failed },
     entries: entries.filter(({ index }) => index > savedIndex),
     counters,
   });
@@ -152,6 +158,7 @@ interface Durable {
   readonly savedIndex: number;
   /** Nobody else opens the folder while it is held. */
   readonly lock: AsyncDisposable;
+  readonly failed: Promise<unknown>;
 }
 
 interface ServeOptions {
@@ -227,16 +234,24 @@ function serve({
     http: etcdHttpHandler(member),
     connect: (peer) => connectInMemory({ services, clock, ...(peer && { peer }) }),
     announced,
+    // In memory there is nothing to fail.
+    failed: durable?.failed ?? new Promise(() => {}),
     fork(forkDeps) {
       assert(durable === undefined, 'a member with a folder does not fork: two cannot write to it');
       return serve({ identity, machine: machine.fork(), config, deps: forkDeps });
     },
     async [Symbol.asyncDispose]() {
       member[Symbol.dispose]();
-      await durable?.journal.flushed();
-      await checkpointer?.finish();
-      await durable?.journal[Symbol.asyncDispose]();
-      await durable?.lock[Symbol.asyncDispose]();
+      if (durable === undefined) return;
+      const { journal, lock } = durable;
+      try {
+        await journal.flushed();
+        // What a disk did not take, it will not take now: the state before is whole.
+        if (!journal.hasFailed) await checkpointer?.finish();
+      } finally {
+        await journal[Symbol.asyncDispose]();
+        await lock[Symbol.asyncDispose]();
+      }
     },
   };
 }
