@@ -38,6 +38,27 @@ test('a value of another type is named as Go does', () => {
   );
 });
 
+test('bytes are base64 as Go takes it', () => {
+  const secret = { group: '', version: 'v1', kind: 'Secret' };
+  const decodeData = (a: string) => decode(secret, { data: { a } }, 'Strict', silent);
+  for (const good of ['', 'YQ==', 'YWI=', 'YWJj', 'YW\nJj\n']) decodeData(good);
+  for (const [bad, at] of [
+    ['hello', 4],
+    ['a b', 1],
+    ['YQ=', 3],
+    ['YQ', 0],
+    ['YQ=x', 2],
+    ['YQ==x', 4],
+    ['=', 0],
+    ['YWI=YQ==', 4],
+  ] as const)
+    assert.throws(
+      () => decodeData(bad),
+      new RegExp(`Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte ${at}$`),
+      bad,
+    );
+});
+
 test('nulls go, quantities become canonical', () => {
   const value = {
     spec: { nodeName: null, containers: [{ name: 'a', resources: { limits: { cpu: 0.5, memory: '1024Mi' } } }] },

@@ -2,6 +2,7 @@
  * Types of API objects as data: decoding with upstream's strictness and words, and how patches merge. Built-in kinds and custom resources
  * are described by the same records; where they come from is not known here.
  */
+import { base64Fault } from './base64.ts';
 import { parseQuantity, QuantityError } from './quantity.ts';
 import { badRequestError, StatusError } from './status.ts';
 import type { FieldStrategy, PatchSchema } from './strategic-merge-patch.ts';
@@ -163,6 +164,7 @@ function scalar(type: ScalarType, input: unknown, owner: string, path: readonly 
       if (typeof input !== 'string')
         throw mismatch(input, owner, path, type === 'bytes' ? '[]uint8' : type === 'time' ? 'v1.Time' : 'string');
       if (type === 'time') checkTime(input);
+      if (type === 'bytes') checkBytes(input);
       return input;
     case 'bool':
       if (typeof input !== 'boolean') throw mismatch(input, owner, path, 'bool');
@@ -196,6 +198,11 @@ function checkTime(text: string): void {
   throw new DecodeProblem(
     `parsing time ${JSON.stringify(text)} as "2006-01-02T15:04:05Z07:00": cannot parse ${JSON.stringify(text)} as "2006"`,
   );
+}
+
+function checkBytes(text: string): void {
+  const fault = base64Fault(text);
+  if (fault !== undefined) throw new DecodeProblem(`illegal base64 data at input byte ${fault}`);
 }
 
 function zeroOf(schema: Schema): unknown {
