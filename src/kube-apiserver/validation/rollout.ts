@@ -17,6 +17,9 @@ export function atMostAll(errors: FieldError[], at: string, value: unknown): voi
   if (percent !== null && Number(percent[1]) > 100) errors.push(invalid(at, value, 'must not be greater than 100%'));
 }
 
+/** As messages show a strategy that is none: upstream's internal record. */
+const internalForm = (strategy: Fields) => ({ Type: text(strategy['type']), RollingUpdate: null });
+
 /** Zero, as a number or as a percentage. */
 const isZero = (value: unknown) => value === undefined || value === 0 || /^0+%$/.test(String(value));
 
@@ -42,14 +45,14 @@ export function validateDeploymentStrategy(strategy: Fields, at: string, errors:
       return;
     }
     default:
-      errors.push(notSupported(at, strategy, ['Recreate', 'RollingUpdate']));
+      errors.push(notSupported(at, internalForm(strategy), ['Recreate', 'RollingUpdate']));
   }
 }
 
 export function validateDaemonSetStrategy(strategy: Fields, at: string, errors: FieldError[]): void {
   if (strategy['type'] === 'OnDelete') return;
   if (strategy['type'] !== 'RollingUpdate') {
-    errors.push(notSupported(at, strategy, ['RollingUpdate', 'OnDelete']));
+    errors.push(notSupported(at, internalForm(strategy), ['RollingUpdate', 'OnDelete']));
     return;
   }
   const here = `${at}.rollingUpdate`;
@@ -99,7 +102,7 @@ export function validateStatefulSetStrategy(spec: Fields, errors: FieldError[]):
       }
       break;
     default:
-      errors.push(invalid('spec.updateStrategy', strategy, "must be 'RollingUpdate' or 'OnDelete'"));
+      errors.push(invalid('spec.updateStrategy', internalForm(strategy), "must be 'RollingUpdate' or 'OnDelete'"));
   }
   const retention = record(spec['persistentVolumeClaimRetentionPolicy']);
   for (const field of ['whenDeleted', 'whenScaled'])

@@ -6,10 +6,24 @@ import type { KubeObject } from '../object.ts';
 import { validateCronJob, validateJob, validateJobUpdate } from './batch.ts';
 import { validateConfigMap, validateSecret } from './data.ts';
 import { validateMetadata, validateMetadataUpdate } from './metadata.ts';
+import {
+  validateEndpointSlice,
+  validateEndpointSliceUpdate,
+  validateIngress,
+  validateNetworkPolicy,
+} from './networking.ts';
 import { validatePod, validatePodUpdate } from './pod.ts';
+import { validateHorizontalPodAutoscaler, validatePodDisruptionBudget } from './policy.ts';
 import { validateBinding, validateRole } from './rbac.ts';
 import { validateService, validateServiceUpdate } from './service.ts';
 import { validateLease, validateNode, validatePriorityClass } from './small-kinds.ts';
+import {
+  validateClaim,
+  validateClaimUpdate,
+  validatePersistentVolume,
+  validateStorageClass,
+  validateStorageClassUpdate,
+} from './storage.ts';
 import { validateWorkload, validateWorkloadUpdate } from './workload.ts';
 
 type Validate = (object: KubeObject) => FieldError[];
@@ -26,6 +40,14 @@ const creators: Readonly<Record<string, Validate>> = {
   'ReplicaSet.apps': validateWorkload,
   'DaemonSet.apps': validateWorkload,
   'StatefulSet.apps': validateWorkload,
+  PersistentVolume: validatePersistentVolume,
+  PersistentVolumeClaim: validateClaim,
+  'StorageClass.storage.k8s.io': validateStorageClass,
+  'Ingress.networking.k8s.io': validateIngress,
+  'NetworkPolicy.networking.k8s.io': validateNetworkPolicy,
+  'EndpointSlice.discovery.k8s.io': validateEndpointSlice,
+  'PodDisruptionBudget.policy': validatePodDisruptionBudget,
+  'HorizontalPodAutoscaler.autoscaling': validateHorizontalPodAutoscaler,
   'Job.batch': validateJob,
   'CronJob.batch': validateCronJob,
   'Role.rbac.authorization.k8s.io': validateRole,
@@ -45,6 +67,9 @@ const updaters: Readonly<Record<string, ValidateUpdate>> = {
   'ReplicaSet.apps': validateWorkloadUpdate,
   'DaemonSet.apps': validateWorkloadUpdate,
   'StatefulSet.apps': validateWorkloadUpdate,
+  PersistentVolumeClaim: validateClaimUpdate,
+  'StorageClass.storage.k8s.io': validateStorageClassUpdate,
+  'EndpointSlice.discovery.k8s.io': validateEndpointSliceUpdate,
   'Job.batch': validateJobUpdate,
   'RoleBinding.rbac.authorization.k8s.io': roleRefUpdate,
   'ClusterRoleBinding.rbac.authorization.k8s.io': roleRefUpdate,
@@ -91,8 +116,11 @@ function secretUpdate(object: KubeObject, old: KubeObject): FieldError[] {
 
 function roleRefUpdate(object: KubeObject, old: KubeObject): FieldError[] {
   const errors = validateBinding(object);
-  if (!equal(object['roleRef'], old['roleRef']))
-    errors.push(invalid('roleRef', object['roleRef'], 'cannot change roleRef'));
+  if (!equal(object['roleRef'], old['roleRef'])) {
+    // The message shows upstream's internal form.
+    const { apiGroup, kind, name } = object['roleRef'] as Readonly<Record<string, string>>;
+    errors.push(invalid('roleRef', { APIGroup: apiGroup, Kind: kind, Name: name }, 'cannot change roleRef'));
+  }
   return errors;
 }
 

@@ -85,7 +85,7 @@ test('numbers and strategies', () => {
     "spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'",
   ]);
   assert.deepEqual(errorsOf('Deployment', { strategy: { type: 'Slow' } }), [
-    'spec.strategy: Unsupported value: {"type":"Slow"}: supported values: "Recreate", "RollingUpdate"',
+    'spec.strategy: Unsupported value: {"Type":"Slow","RollingUpdate":null}: supported values: "Recreate", "RollingUpdate"',
   ]);
   assert.deepEqual(errorsOf('Deployment', { strategy: { rollingUpdate: { maxUnavailable: '150%', maxSurge: 'x' } } }), [
     "spec.strategy.rollingUpdate.maxSurge: Invalid value: \"x\": a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
@@ -96,7 +96,7 @@ test('numbers and strategies', () => {
   ]);
   assert.deepEqual(errorsOf('StatefulSet', { podManagementPolicy: 'Any', updateStrategy: { type: 'Soon' } }), [
     "spec.podManagementPolicy: Invalid value: \"Any\": must be 'OrderedReady' or 'Parallel'",
-    'spec.updateStrategy: Invalid value: {"type":"Soon"}: must be \'RollingUpdate\' or \'OnDelete\'',
+    'spec.updateStrategy: Invalid value: {"Type":"Soon","RollingUpdate":null}: must be \'RollingUpdate\' or \'OnDelete\'',
   ]);
 });
 
