@@ -11,10 +11,12 @@ import { createTokenSigner } from '#pki/token-signer.ts';
 import type { Clock } from '#std/clock.ts';
 import { seededPrng } from '#std/prng.ts';
 import { Scope } from '#std/scope.ts';
+import type { HttpHandler } from '#transport/http.ts';
 import { startControllers } from './start.ts';
 
 export interface ControlPlane extends AsyncDisposable {
   readonly scope: Scope;
+  readonly handler: HttpHandler;
   readonly admin: KubeClient;
   clientOf(user: string): KubeClient;
   /** What the controllers said. */
@@ -50,6 +52,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
   const client = clientFactory(server.handler, { clock, prng: seededPrng(3) });
   const clientOf = (user: string) => client(identityOf(user));
   return {
+    handler: server.handler,
     log: [],
     scope,
     clientOf,

@@ -2,6 +2,7 @@
 
 import { keyOf } from '#kube-client/resource-ref.ts';
 import type { Node, Pod } from '#kube-client/types/core.ts';
+import type { Labels } from '#kube-machinery/label-selector.ts';
 import type { ScoreContext } from './framework.ts';
 import { NodeInfo, type PodInfo, podInfo } from './node-info.ts';
 
@@ -14,6 +15,7 @@ export class ClusterCache implements ScoreContext {
   /** Pods on nodes that are not known (yet). */
   readonly #homeless = new Map<string, Map<string, PodInfo>>();
   readonly #imageNodes = new Map<string, number>();
+  readonly #namespaces = new Map<string, Labels>();
 
   get nodes(): readonly NodeInfo[] {
     return this.#list;
@@ -29,6 +31,18 @@ export class ClusterCache implements ScoreContext {
 
   imageNodes(image: string): number {
     return this.#imageNodes.get(image) ?? 0;
+  }
+
+  namespaceLabels(namespace: string): Labels | undefined {
+    return this.#namespaces.get(namespace);
+  }
+
+  setNamespace(name: string, labels: Labels): void {
+    this.#namespaces.set(name, labels);
+  }
+
+  removeNamespace(name: string): void {
+    this.#namespaces.delete(name);
   }
 
   setNode(node: Node): void {

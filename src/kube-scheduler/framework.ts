@@ -3,6 +3,7 @@
  * pod and a node's sums, nothing else. Upstream's extension points under upstream's names.
  */
 import type { Node, Pod } from '#kube-client/types/core.ts';
+import type { Labels } from '#kube-machinery/label-selector.ts';
 import type { NodeInfo, PodInfo } from './node-info.ts';
 
 /** Why a pod does not fit. Unresolvable: not even by taking other pods away. */
@@ -23,6 +24,7 @@ export function rejectForGood(...reasons: readonly string[]): Rejection {
 export type ClusterChange =
   | { readonly kind: 'NodeAdded'; readonly node: Node }
   | { readonly kind: 'NodeUpdated'; readonly before: Node; readonly after: Node }
+  | { readonly kind: 'AssignedPodAdded'; readonly pod: Pod }
   | { readonly kind: 'AssignedPodDeleted'; readonly pod: Pod };
 
 export interface Plugin {
@@ -38,10 +40,19 @@ export interface Plugin {
   /** 0 to 100, or any number when `normalize` is there. */
   score?(info: PodInfo, node: NodeInfo, all: ScoreContext): number;
   normalize?(scores: number[]): void;
+  /** For plugins that look at all nodes at once: called once a decision instead of `filter` and `score`. Undefined: nothing to say. */
+  prepare?(info: PodInfo, nodes: readonly NodeInfo[], all: ScoreContext): Prepared | undefined;
   readonly weight?: number;
   /** May the change make a pod schedulable that this plugin rejected? Without it: any change may. */
   helps?(change: ClusterChange, info: PodInfo): boolean;
   bind?(pod: Pod, node: string): Promise<void>;
+}
+
+/** A plugin's share in one decision. */
+export interface Prepared {
+  filter?(node: NodeInfo): Rejection | undefined;
+  /** @param feasible the nodes that passed every filter; @returns a score for each, from 0 to 100 */
+  scoreAll?(feasible: readonly NodeInfo[]): number[];
 }
 
 export interface QueuedOrder {
@@ -54,6 +65,8 @@ export interface ScoreContext {
   readonly nodesTotal: number;
   /** How many nodes have an image. */
   imageNodes(image: string): number;
+  /** Undefined for a namespace that is not known. */
+  namespaceLabels(namespace: string): Labels | undefined;
 }
 
 export const scoreMax = 100;

@@ -3,6 +3,7 @@
 import { keyOf } from '#kube-client/resource-ref.ts';
 import type { ContainerPort, Node, Pod, ResourceList } from '#kube-client/types/core.ts';
 import { parseQuantity } from '#kube-machinery/quantity.ts';
+import { affinityTerms, type PodAffinityTerms } from './pod-affinity.ts';
 
 /** CPU in thousandths, everything else in units (bytes, devices). */
 export type Amounts = ReadonlyMap<string, number>;
@@ -15,6 +16,7 @@ export interface PodInfo {
   /** As `requests`, but a container that asks for nothing counts with a little: spreading needs a measure. */
   readonly nonZero: { readonly cpu: number; readonly memory: number };
   readonly hostPorts: readonly ContainerPort[];
+  readonly affinity: PodAffinityTerms | undefined;
 }
 
 /** What a container that states no request counts with when nodes are compared. */
@@ -27,6 +29,7 @@ export function podInfo(pod: Pod): PodInfo {
   return {
     key: keyOf(pod),
     pod,
+    affinity: affinityTerms(pod),
     requests: podRequests(pod, (list) => amountsOf(list)),
     nonZero: (() => {
       const sums = podRequests(pod, (list) => {
@@ -92,6 +95,8 @@ export class NodeInfo {
   #allocatable: Amounts;
   #images: ReadonlyMap<string, number>;
   readonly pods = new Map<string, PodInfo>();
+  /** Those of them that care about other pods: they are asked at every decision. */
+  readonly podsWithAffinity = new Map<string, PodInfo>();
   readonly requested = new Map<string, number>();
   readonly nonZero = { cpu: 0, memory: 0 };
 
@@ -127,6 +132,7 @@ export class NodeInfo {
   addPod(info: PodInfo): void {
     this.removePod(info.key);
     this.pods.set(info.key, info);
+    if (info.affinity !== undefined) this.podsWithAffinity.set(info.key, info);
     add(this.requested, info.requests);
     this.nonZero.cpu += info.nonZero.cpu;
     this.nonZero.memory += info.nonZero.memory;
@@ -136,6 +142,7 @@ export class NodeInfo {
     const info = this.pods.get(key);
     if (info === undefined) return;
     this.pods.delete(key);
+    this.podsWithAffinity.delete(key);
     add(this.requested, info.requests, -1);
     this.nonZero.cpu -= info.nonZero.cpu;
     this.nonZero.memory -= info.nonZero.memory;

@@ -41,14 +41,14 @@ export function decide(options: {
   readonly prng: Prng;
 }): Decision {
   const { pod, nodes, plugins, scoreContext, start, prng } = options;
-  const filters = plugins.filter((plugin) => plugin.filter !== undefined && (plugin.wantsFilter?.(pod) ?? true));
+  const prepared = prepare(plugins, pod, nodes, scoreContext);
   const wanted = feasibleNodesToFind(nodes.length);
   const feasible: NodeInfo[] = [];
   const rejections: NodeRejection[] = [];
   let looked = 0;
   for (; looked < nodes.length && feasible.length < wanted; looked++) {
     const node = nodes[(start + looked) % nodes.length]!;
-    const rejection = filterNode(filters, pod, node);
+    const rejection = filterNode(prepared, node);
     if (rejection === undefined) feasible.push(node);
     else rejections.push(rejection);
   }
@@ -56,30 +56,62 @@ export function decide(options: {
   const next = (start + looked) % nodes.length;
   const [only] = feasible;
   if (feasible.length === 1) return { kind: 'Found', node: only!.name, scores: [], next };
-  const scores = scoreNodes(plugins, pod, feasible, scoreContext);
+  const scores = scoreNodes(prepared, feasible);
   return { kind: 'Found', node: best(scores, prng), scores, next };
 }
 
+export interface PreparedPlugin {
+  readonly plugin: Plugin;
+  readonly filter: ((node: NodeInfo) => Rejection | undefined) | undefined;
+  readonly scoreAll: ((feasible: readonly NodeInfo[]) => number[]) | undefined;
+}
+
+/** The plugins that have something to say about a pod, ready to say it. */
+export function prepare(
+  plugins: readonly Plugin[],
+  pod: PodInfo,
+  nodes: readonly NodeInfo[],
+  context: ScoreContext,
+): PreparedPlugin[] {
+  const ready: PreparedPlugin[] = [];
+  for (const plugin of plugins) {
+    if (plugin.prepare !== undefined) {
+      const own = plugin.prepare(pod, nodes, context);
+      if (own !== undefined) ready.push({ plugin, filter: own.filter?.bind(own), scoreAll: own.scoreAll?.bind(own) });
+      continue;
+    }
+    const filters = plugin.filter !== undefined && (plugin.wantsFilter?.(pod) ?? true);
+    const scores = plugin.score !== undefined && (plugin.wantsScore?.(pod) ?? true);
+    if (!filters && !scores) continue;
+    ready.push({
+      plugin,
+      filter: filters ? (node) => plugin.filter!(pod, node) : undefined,
+      scoreAll: scores
+        ? (feasible) => {
+            const all = feasible.map((node) => plugin.score!(pod, node, context));
+            plugin.normalize?.(all);
+            return all;
+          }
+        : undefined,
+    });
+  }
+  return ready;
+}
+
 /** The first filter that objects. */
-export function filterNode(filters: readonly Plugin[], pod: PodInfo, node: NodeInfo): NodeRejection | undefined {
-  for (const plugin of filters) {
-    const rejection = plugin.filter!(pod, node);
+export function filterNode(prepared: readonly PreparedPlugin[], node: NodeInfo): NodeRejection | undefined {
+  for (const { plugin, filter } of prepared) {
+    const rejection = filter?.(node);
     if (rejection !== undefined) return { node: node.name, plugin: plugin.name, ...rejection };
   }
   return undefined;
 }
 
-function scoreNodes(
-  plugins: readonly Plugin[],
-  pod: PodInfo,
-  nodes: readonly NodeInfo[],
-  context: ScoreContext,
-): NodeScore[] {
+function scoreNodes(prepared: readonly PreparedPlugin[], nodes: readonly NodeInfo[]): NodeScore[] {
   const totals = nodes.map((node) => ({ node: node.name, total: 0, parts: {} as Record<string, number> }));
-  for (const plugin of plugins) {
-    if (plugin.score === undefined || !(plugin.wantsScore?.(pod) ?? true)) continue;
-    const scores = nodes.map((node) => plugin.score!(pod, node, context));
-    plugin.normalize?.(scores);
+  for (const { plugin, scoreAll } of prepared) {
+    if (scoreAll === undefined) continue;
+    const scores = scoreAll(nodes);
     for (const [i, entry] of totals.entries()) {
       const weighted = scores[i]! * (plugin.weight ?? 1);
       entry.total += weighted;

@@ -4,7 +4,7 @@ import { createEventRecorder } from '#kube-client/event-recorder.ts';
 import { createInformerFactory } from '#kube-client/informer-factory.ts';
 import { runLeaderElected } from '#kube-client/leader-election.ts';
 import { keyOf } from '#kube-client/resource-ref.ts';
-import { type Node, nodes, type Pod, pods } from '#kube-client/types/core.ts';
+import { type Namespace, type Node, namespaces, nodes, type Pod, pods } from '#kube-client/types/core.ts';
 import { equal } from '#kube-machinery/json-patch.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
@@ -133,6 +133,11 @@ async function run(
     },
     deleted: ({ metadata }) => cache.removeNode(metadata.name),
   });
+  informers.informer<Namespace>(namespaces).addHandlers({
+    added: ({ metadata }) => cache.setNamespace(metadata.name, metadata.labels ?? {}),
+    updated: (_, { metadata }) => cache.setNamespace(metadata.name, metadata.labels ?? {}),
+    deleted: ({ metadata }) => cache.removeNamespace(metadata.name),
+  });
   const seen = (pod: Pod) => {
     if (pod.spec.nodeName) {
       queue.remove(keyOf(pod));
@@ -150,6 +155,8 @@ async function run(
         return;
       }
       seen(after);
+      if (after.spec.nodeName && (!before.spec.nodeName || !equal(before.metadata.labels, after.metadata.labels)))
+        queue.changed({ kind: 'AssignedPodAdded', pod: after });
     },
     deleted(pod) {
       queue.remove(keyOf(pod));

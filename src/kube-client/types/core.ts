@@ -1,4 +1,5 @@
 /** The core group as controllers and the scheduler use it: the fields they read and write. Nouns only. */
+import type { LabelSelector } from '#kube-machinery/label-selector.ts';
 import type { ResourceRef } from '../resource-ref.ts';
 import type { Condition, ObjectMeta } from './meta.ts';
 
@@ -54,12 +55,44 @@ export interface NodeAffinity {
   }[];
 }
 
+export interface PodAffinityTerm {
+  readonly topologyKey: string;
+  readonly labelSelector?: LabelSelector;
+  readonly namespaces?: readonly string[];
+  readonly namespaceSelector?: LabelSelector;
+}
+
+/** Affinity to pods, and away from them. */
+export interface PodAffinity {
+  readonly requiredDuringSchedulingIgnoredDuringExecution?: readonly PodAffinityTerm[];
+  readonly preferredDuringSchedulingIgnoredDuringExecution?: readonly {
+    readonly weight: number;
+    readonly podAffinityTerm: PodAffinityTerm;
+  }[];
+}
+
+export interface TopologySpreadConstraint {
+  readonly maxSkew: number;
+  readonly topologyKey: string;
+  readonly whenUnsatisfiable: string;
+  readonly labelSelector?: LabelSelector;
+  readonly minDomains?: number;
+  readonly nodeAffinityPolicy?: string;
+  readonly nodeTaintsPolicy?: string;
+  readonly matchLabelKeys?: readonly string[];
+}
+
 export interface PodSpec {
   readonly containers: readonly Container[];
   readonly initContainers?: readonly Container[];
   readonly nodeName?: string;
   readonly nodeSelector?: Readonly<Record<string, string>>;
-  readonly affinity?: { readonly nodeAffinity?: NodeAffinity };
+  readonly affinity?: {
+    readonly nodeAffinity?: NodeAffinity;
+    readonly podAffinity?: PodAffinity;
+    readonly podAntiAffinity?: PodAffinity;
+  };
+  readonly topologySpreadConstraints?: readonly TopologySpreadConstraint[];
   readonly tolerations?: readonly Toleration[];
   readonly schedulerName?: string;
   readonly schedulingGates?: readonly { readonly name: string }[];

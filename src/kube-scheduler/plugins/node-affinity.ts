@@ -19,6 +19,6 @@ export const nodeAffinity: Plugin = {
     preferredOf(info).reduce((sum, { weight, preference }) => sum + (matchesTerm(preference, node) ? weight : 0), 0),
   normalize: (scores) => normalizeScores(scores, false),
   helps: (change, { pod }) =>
-    change.kind !== 'AssignedPodDeleted' &&
+    (change.kind === 'NodeAdded' || change.kind === 'NodeUpdated') &&
     matchesRequiredAffinity(pod, change.kind === 'NodeAdded' ? change.node : change.after),
 };

@@ -33,6 +33,8 @@ export const nodeResourcesFit: Plugin = {
   },
   helps(change, info) {
     switch (change.kind) {
+      case 'AssignedPodAdded':
+        return false;
       case 'AssignedPodDeleted':
         return true;
       case 'NodeAdded':

@@ -19,7 +19,7 @@ export const taintToleration: Plugin = {
   },
   normalize: (scores) => normalizeScores(scores, true),
   helps: (change, { pod }) =>
-    change.kind !== 'AssignedPodDeleted' &&
+    (change.kind === 'NodeAdded' || change.kind === 'NodeUpdated') &&
     untoleratedTaint(pod, change.kind === 'NodeAdded' ? change.node : change.after, ['NoSchedule', 'NoExecute']) ===
       undefined,
 };
