@@ -1,4 +1,6 @@
 /** Maintenance, Cluster and Auth of a single member. */
+
+import { Health } from '#api-etcd/gen/health.ts';
 import { AlarmRequest, Auth, Cluster, HashKVRequest, Maintenance, MoveLeaderRequest } from '#api-etcd/gen/rpc.ts';
 import type { Scenario } from './script.ts';
 
@@ -46,6 +48,19 @@ export const maintenanceScenarios: readonly Scenario[] = [
       await note(alarm({ action: 2, memberID, alarm: 1 }));
       await note(alarm({ action: 2, memberID, alarm: 1 }));
       await note(client.put({ key: bytes('full') }));
+    },
+  },
+  {
+    name: 'health, as gRPC has it',
+    async run({ channel, note }) {
+      await note(channel.unary(Health.methods.check, { service: '' }));
+      await note(channel.unary(Health.methods.check, { service: 'etcdserverpb.KV' }));
+      for (const service of ['', 'nobody']) {
+        await using call = channel.open(Health.methods.watch);
+        call.send({ service });
+        call.closeSend();
+        await note(call.messages[Symbol.asyncIterator]().next());
+      }
     },
   },
   {

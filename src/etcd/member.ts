@@ -132,11 +132,13 @@ export class Member implements Disposable {
       ...request,
       header: { id: this.nextId(), username: '', authRevision: 0 },
     });
-    if (InternalRaftRequest.size(entry) > this.requestBytesMax) throw etcdError('requestTooLarge');
+    const size = InternalRaftRequest.size(entry);
+    if (size > this.requestBytesMax) throw etcdError('requestTooLarge');
     if (this.#journal === undefined) return answerOf(this.#apply(entry, this.#appliedIndex + 1));
     if (this.#waiting >= proposalsMax) throw etcdError('tooManyRequests');
     this.#waiting++;
-    const bytes = InternalRaftRequest.encode(entry);
+    const bytes = Buffer.allocUnsafe(size);
+    InternalRaftRequest.write(entry, bytes, 0);
     const journal = this.#journal;
     return new Promise((resolve, reject) => {
       journal.append(bytes, (failure, index) => {

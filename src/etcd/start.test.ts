@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isEtcdError } from '#api-etcd/errors.ts';
-import { AlarmType, Maintenance } from '#api-etcd/gen/rpc.ts';
+import { AlarmType, KV, Maintenance, RangeRequest, RangeResponse } from '#api-etcd/gen/rpc.ts';
 import { createEtcdClient, type EtcdClient } from '#etcd-client/client.ts';
 import type { WatchItem } from '#etcd-client/watch-stream.ts';
 import { systemClock } from '#host/clock.ts';
@@ -241,6 +241,48 @@ test("metrics count what happened, under upstream's names", { timeout }, async (
   ])
     assert.ok(text.includes(`\n${line}\n`), `${line} in\n${text}`);
   assert.match(text, /\netcd_disk_wal_fsync_duration_seconds_count [1-9]/);
+  await etcd[Symbol.asyncDispose]();
+});
+
+test('a streamed range is, piece by piece, the range', { timeout }, async () => {
+  const etcd = await startEtcd({
+    config: { requestBytesMax: 4096 },
+    deps: { clock: systemClock, prng: seededPrng(1), log: (message) => assert.fail(message) },
+  });
+  const client = clientOf(etcd);
+  for (let i = 0; i < 300; i++)
+    await client.put({ key: bytes(`k${String(i).padStart(3, '0')}`), value: new Uint8Array(i) });
+  const channel = etcd.connect();
+  const whole = { key: bytes('k'), rangeEnd: bytes('l') };
+  const cases: readonly Partial<RangeRequest>[] = [
+    whole,
+    { ...whole, limit: 7 },
+    { ...whole, limit: 10 },
+    { ...whole, limit: 250 },
+    { ...whole, revision: 100 },
+    { ...whole, keysOnly: true },
+    { ...whole, countOnly: true },
+    { key: bytes('k007') },
+    { key: bytes('none') },
+  ];
+  for (const request of cases) {
+    const call = channel.open(KV.methods.rangeStream);
+    call.send(RangeRequest.create(request));
+    call.closeSend();
+    const chunks: RangeResponse[] = [];
+    for await (const { rangeResponse } of call.messages) chunks.push(rangeResponse!);
+    const { header, more, count } = chunks.at(-1)!;
+    const merged = { header, kvs: chunks.flatMap(({ kvs }) => kvs), more, count };
+    assert.deepEqual(RangeResponse.encode(merged), RangeResponse.encode(await client.range(request)));
+    for (const chunk of chunks.slice(0, -1))
+      assert.deepEqual([chunk.header, chunk.more, chunk.count], [undefined, false, 0]);
+  }
+  const refused = channel.open(KV.methods.rangeStream);
+  refused.send(RangeRequest.create({ ...whole, minModRevision: 3 }));
+  refused.closeSend();
+  await assert.rejects(async () => {
+    for await (const _ of refused.messages);
+  }, /RangeStream does not support revision filters/);
   await etcd[Symbol.asyncDispose]();
 });
 

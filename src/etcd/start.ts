@@ -17,6 +17,7 @@ import { authService } from './auth/service.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { loadCheckpoint } from './checkpoint/save.ts';
 import { clusterService } from './cluster/service.ts';
+import { healthService } from './health/service.ts';
 import { etcdHttpHandler } from './http.ts';
 import { singleMember } from './identity.ts';
 import { DiskJournal } from './journal.ts';
@@ -227,6 +228,7 @@ function serve({
     clusterService(member),
     maintenanceService(member),
     authService(member),
+    healthService(),
   ];
   return {
     services,

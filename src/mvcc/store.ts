@@ -165,7 +165,7 @@ export class Store {
     let createRevision = main;
     let version = 1;
     if (head !== undefined && !head.tombstone) {
-      const before = KeyValue.decode(head.record);
+      const before = head.counts();
       createRevision = before.createRevision;
       version = before.version + 1;
     }

@@ -3,7 +3,12 @@
  * tombstone's holds the key alone), the very bytes that etcd's backend file and its hash are made of.
  */
 import { KeyValue } from '#api-etcd/gen/kv.ts';
+import { Reader } from '#wire/protobuf/reader.ts';
 import type { Segment } from './segments.ts';
+
+/** Tags of `mvccpb.KeyValue`: field number and wire type. */
+const createRevisionTag = (2 << 3) | 0;
+const versionTag = (4 << 3) | 0;
 
 export class Version {
   /** The key, one character a byte: strings compare in the order of their bytes, and take a fraction of an array's memory. */
@@ -48,6 +53,25 @@ export class Version {
   /** The encoded record; a view. */
   get record(): Buffer {
     return this.segment.bytes.subarray(this.start, this.end);
+  }
+
+  /** What the next version of the key counts on from: two fields of the record, read without the rest. */
+  counts(): { readonly createRevision: number; readonly version: number } {
+    const reader = new Reader(this.segment.bytes);
+    reader.position = this.start;
+    reader.end = this.end;
+    let createRevision = 0;
+    let version = 0;
+    while (reader.position < reader.end) {
+      const tag = reader.uint32();
+      if (tag === createRevisionTag) createRevision = reader.int64Number();
+      else if (tag === versionTag) {
+        version = reader.int64Number();
+        // Fields stand in order: nothing of interest comes after.
+        break;
+      } else reader.skip(tag);
+    }
+    return { createRevision, version };
   }
 
   /** The key and value as clients see them. A tombstone has the key and the revision of the delete. */
