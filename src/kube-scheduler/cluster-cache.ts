@@ -16,6 +16,7 @@ export class ClusterCache implements ScoreContext {
   readonly #homeless = new Map<string, Map<string, PodInfo>>();
   readonly #imageNodes = new Map<string, number>();
   readonly #namespaces = new Map<string, Labels>();
+  readonly #nominated = new Map<string, { readonly info: PodInfo; readonly node: string }>();
 
   get nodes(): readonly NodeInfo[] {
     return this.#list;
@@ -72,6 +73,28 @@ export class ClusterCache implements ScoreContext {
     this.#list = [...this.#nodes.values()];
   }
 
+  /** A pod for which room is being made on a node: others of lower or the same priority must not take it. */
+  nominate(info: PodInfo, node: string): void {
+    this.#nominated.set(info.key, { info, node });
+  }
+
+  forgetNomination(key: string): void {
+    this.#nominated.delete(key);
+  }
+
+  /** The node as a pod finds it once those have come that go before it. */
+  withNominated(node: NodeInfo, info: PodInfo): NodeInfo {
+    if (this.#nominated.size === 0) return node;
+    let copy: NodeInfo | undefined;
+    for (const { info: other, node: name } of this.#nominated.values()) {
+      if (name !== node.name || other.key === info.key || node.pods.has(other.key)) continue;
+      if ((other.pod.spec.priority ?? 0) < (info.pod.spec.priority ?? 0)) continue;
+      copy ??= node.clone();
+      copy.addPod(other);
+    }
+    return copy ?? node;
+  }
+
   /** A pod with a node: seen, or just decided. */
   setPod(pod: Pod): void {
     this.place(podInfo(pod), pod.spec.nodeName!);
@@ -80,6 +103,7 @@ export class ClusterCache implements ScoreContext {
   place(info: PodInfo, node: string): void {
     if (this.#placed.get(info.key) !== node) this.removePod(info.key);
     this.#placed.set(info.key, node);
+    this.#nominated.delete(info.key);
     const known = this.#nodes.get(node);
     if (known !== undefined) {
       known.addPod(info);

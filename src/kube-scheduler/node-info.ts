@@ -129,6 +129,13 @@ export class NodeInfo {
     return this.#images;
   }
 
+  /** The same node with the same pods, to try things out on. */
+  clone(): NodeInfo {
+    const copy = new NodeInfo(this.#node);
+    for (const info of this.pods.values()) copy.addPod(info);
+    return copy;
+  }
+
   addPod(info: PodInfo): void {
     this.removePod(info.key);
     this.pods.set(info.key, info);

@@ -39,8 +39,10 @@ export function decide(options: {
   readonly scoreContext: ScoreContext;
   readonly start: number;
   readonly prng: Prng;
+  /** The node as filters are to see it; default as it is. */
+  readonly view?: (node: NodeInfo) => NodeInfo;
 }): Decision {
-  const { pod, nodes, plugins, scoreContext, start, prng } = options;
+  const { pod, nodes, plugins, scoreContext, start, prng, view = (node) => node } = options;
   const prepared = prepare(plugins, pod, nodes, scoreContext);
   const wanted = feasibleNodesToFind(nodes.length);
   const feasible: NodeInfo[] = [];
@@ -48,7 +50,7 @@ export function decide(options: {
   let looked = 0;
   for (; looked < nodes.length && feasible.length < wanted; looked++) {
     const node = nodes[(start + looked) % nodes.length]!;
-    const rejection = filterNode(prepared, node);
+    const rejection = filterNode(prepared, view(node));
     if (rejection === undefined) feasible.push(node);
     else rejections.push(rejection);
   }

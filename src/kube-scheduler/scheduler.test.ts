@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '#host/clock.ts';
 import { type Event, events } from '#kube-client/event-recorder.ts';
+import type { ApiObject } from '#kube-client/resource-ref.ts';
 import { type Deployment, deployments } from '#kube-client/types/apps.ts';
 import { type Node, nodes, type Pod, type PodSpec, pods } from '#kube-client/types/core.ts';
 import {
@@ -133,4 +134,39 @@ test('gates, selectors and host ports', { timeout: 20_000 }, async () => {
   assert.equal(scheduler.explain('shop/gated'), undefined);
   await resource.patch('gated', 'merge', { spec: { schedulingGates: null } });
   await placed('gated');
+});
+
+test('a pod of higher priority takes the room of a lower one, and only that', { timeout: 20_000 }, async () => {
+  await using plane = await startControlled();
+  const { addNode, addPod, placed, resource } = await cluster(plane);
+  const { admin } = plane;
+  await admin
+    .resource<ApiObject & { value: number }>({
+      group: 'scheduling.k8s.io',
+      version: 'v1',
+      resource: 'priorityclasses',
+      namespaced: false,
+      kind: 'PriorityClass',
+    })
+    .create({ metadata: { name: 'urgent' }, value: 1000 });
+  await addNode('a', '2');
+  await addPod('small', '500m');
+  await addPod('large', '1500m');
+  for (const name of ['small', 'large']) await placed(name);
+  await addPod('urgent', '1400m', { priorityClassName: 'urgent' });
+  const victim = await eventually(async () => {
+    const pod = await resource.get('large');
+    return pod.metadata.deletionTimestamp === undefined ? undefined : pod;
+  });
+  assert.equal(
+    victim.status?.conditions?.find(({ type }) => type === 'DisruptionTarget')?.reason,
+    'PreemptionByScheduler',
+  );
+  await eventually(async () => ((await resource.get('urgent')).status?.nominatedNodeName === 'a' ? true : undefined));
+  // The room is kept for it.
+  await addPod('greedy', '1400m');
+  await resource.delete('large', { gracePeriodSeconds: 0 });
+  assert.equal(await placed('urgent'), 'a');
+  assert.equal((await resource.get('small')).metadata.deletionTimestamp, undefined);
+  assert.equal((await resource.get('greedy')).spec.nodeName, undefined);
 });

@@ -11,7 +11,7 @@ import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
 import type { ClusterCache } from './cluster-cache.ts';
 import type { Plugin } from './framework.ts';
-import { preemptionMessage } from './preemption.ts';
+import { type Preemption, preempt } from './preemption.ts';
 import type { QueuedPod, SchedulingQueue } from './queue.ts';
 import { type Decision, decide, fitErrorMessage } from './schedule.ts';
 import type { Verdicts } from './verdicts.ts';
@@ -64,20 +64,35 @@ export class Scheduler {
     if (info.pod.metadata.deletionTimestamp !== undefined || cache.isPlaced(info.pod)) return;
     let decision: Decision;
     try {
-      decision = decide({ pod: info, nodes: cache.nodes, plugins, scoreContext: cache, start: this.#start, prng });
+      decision = decide({
+        pod: info,
+        nodes: cache.nodes,
+        plugins,
+        scoreContext: cache,
+        start: this.#start,
+        prng,
+        view: (node) => cache.withNominated(node, info),
+      });
     } catch (error) {
       this.#track(this.#failed(queued, 'SchedulerError', messageOf(error)));
       return;
     }
     const stamp = { pod: info.key, uid: info.pod.metadata.uid ?? '', atMs: clock.now(), attempts: queued.attempts };
     if (decision.kind === 'Unschedulable') {
-      const message = fitErrorMessage(decision, preemptionMessage(info, decision, cache));
+      const preemption = preempt(info, decision, cache, plugins);
+      const message = fitErrorMessage(decision, 'message' in preemption ? preemption.message : '');
       verdicts.add({ ...stamp, ...decision, message });
       queue.putBack(
         queued,
         new Set(decision.rejections.map(({ plugin }) => plugin).concat(decision.nodesTotal === 0 ? ['NoNodes'] : [])),
       );
-      this.#track(this.#report(info.pod, 'Unschedulable', message));
+      if ('victims' in preemption) {
+        cache.nominate(info, preemption.node);
+        this.#track(this.#evict(info.pod, preemption));
+      }
+      this.#track(
+        this.#report(info.pod, 'Unschedulable', message, 'victims' in preemption ? preemption.node : undefined),
+      );
       return;
     }
     this.#start = decision.next;
@@ -121,12 +136,53 @@ export class Scheduler {
     await this.#report(pod, reason, message);
   }
 
+  /** Takes pods of lower priority away. The one they make room for comes back when they are gone. */
+  async #evict(pod: Pod, { node, victims }: Preemption): Promise<void> {
+    const { client, events, clock } = this.#deps;
+    await Promise.all(
+      victims.map(async ({ pod: victim }) => {
+        const resource = client
+          .withCause(
+            `${pod.metadata.namespace}/${pod.metadata.name} has a higher priority and needs the room on ${node}`,
+          )
+          .resource<Pod>(pods, victim.metadata.namespace);
+        const condition = {
+          type: 'DisruptionTarget',
+          status: 'True',
+          reason: 'PreemptionByScheduler',
+          message: `${pod.spec.schedulerName ?? 'default-scheduler'}: preempting to accommodate a higher priority pod`,
+          lastTransitionTime: formatTime(clock.now()),
+        };
+        try {
+          await resource.patch(
+            victim.metadata.name,
+            'strategic',
+            { metadata: { uid: victim.metadata.uid }, status: { conditions: [condition] } },
+            { subresource: 'status' },
+          );
+          await resource.delete(victim.metadata.name, { preconditions: { uid: victim.metadata.uid! } });
+        } catch (error) {
+          // Gone already, or another one by now: the room is made all the same.
+          if (error instanceof StatusError && (error.code === 404 || error.code === 409)) return;
+          throw error;
+        }
+        events.event(victim, 'Normal', 'Preempted', `Preempted by pod ${pod.metadata.uid} on node ${node}`);
+      }),
+    );
+  }
+
   /** Says on the pod and in an event that there is no node for it. */
-  async #report(pod: Pod, reason: string, message: string): Promise<void> {
+  async #report(pod: Pod, reason: string, message: string, nominated?: string): Promise<void> {
     const { client, events, clock, log } = this.#deps;
     events.event(pod, 'Warning', 'FailedScheduling', message);
     const condition = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
-    if (condition?.status === 'False' && condition.reason === reason && condition.message === message) return;
+    if (
+      condition?.status === 'False' &&
+      condition.reason === reason &&
+      condition.message === message &&
+      (nominated === undefined || nominated === pod.status?.nominatedNodeName)
+    )
+      return;
     try {
       await client
         .withCause(`no node fits: ${message}`)
@@ -136,6 +192,7 @@ export class Scheduler {
           'strategic',
           {
             status: {
+              ...(nominated !== undefined && { nominatedNodeName: nominated }),
               conditions: [
                 {
                   type: 'PodScheduled',

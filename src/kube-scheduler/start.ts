@@ -160,6 +160,7 @@ async function run(
     },
     deleted(pod) {
       queue.remove(keyOf(pod));
+      cache.forgetNomination(keyOf(pod));
       cache.removePod(keyOf(pod));
       if (pod.spec.nodeName) queue.changed({ kind: 'AssignedPodDeleted', pod });
     },

@@ -96,6 +96,7 @@ export interface PodSpec {
   readonly tolerations?: readonly Toleration[];
   readonly schedulerName?: string;
   readonly schedulingGates?: readonly { readonly name: string }[];
+  readonly priorityClassName?: string;
   readonly priority?: number;
   readonly preemptionPolicy?: string;
   readonly overhead?: ResourceList;
