@@ -18,6 +18,7 @@ import { priority } from './admission/priority.ts';
 import { serviceAccount } from './admission/service-account.ts';
 import type { AdmissionPlugin } from './admission.ts';
 import { bearerToken, clientCertificate, component, createAuthentication } from './authentication/authenticators.ts';
+import { impersonation } from './authentication/impersonation.ts';
 import { serviceAccountTokens } from './authentication/service-account-token.ts';
 import { forbiddenRequest } from './authorization/forbidden.ts';
 import { createRbac } from './authorization/rbac.ts';
@@ -200,7 +201,9 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
       name: 'Authentication',
       run: async (context, next) => next({ ...context, user: await authenticate(context.request) }),
     },
-    // Audit, Impersonation and PriorityAndFairness come here.
+    // Audit comes here.
+    impersonation(rbac.authorize),
+    // PriorityAndFairness comes here.
     {
       name: 'Authorization',
       run: (context, next) => {

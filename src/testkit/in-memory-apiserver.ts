@@ -16,6 +16,8 @@ export interface CallOptions {
   readonly body?: unknown;
   readonly type?: string;
   readonly accept?: string;
+  /** More headers, by lower-case name. */
+  readonly headers?: readonly (readonly [string, string])[];
   readonly user?: { readonly user: string; readonly groups: readonly string[] };
   readonly signal?: AbortSignal;
 }
@@ -53,6 +55,7 @@ export async function startInMemoryApiserver(scope: Scope, shared?: Etcd) {
       headers: [
         ...(options.type ? [['content-type', options.type] as const] : []),
         ...(options.accept ? [['accept', options.accept] as const] : []),
+        ...(options.headers ?? []),
       ],
       authority: 'test',
       protocol: 'HTTP/2.0',
