@@ -144,3 +144,40 @@ test('every metric of ours is one of the reference, of the same type', { timeout
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+test('the flags that kubeadm gives are taken', { timeout }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'etcd-kubeadm-'));
+  try {
+    const [metricsPort] = await freePorts(1);
+    await using server = await startEtcdProcess({
+      command,
+      dataDir: join(folder, 'data'),
+      flags: [
+        '--experimental-initial-corrupt-check=true',
+        '--experimental-watch-progress-notify-interval=5s',
+        '--feature-gates=InitialCorruptCheck=true',
+        '--initial-advertise-peer-urls=https://10.0.0.1:2380',
+        '--initial-cluster=default=https://10.0.0.1:2380',
+        `--listen-metrics-urls=http://127.0.0.1:${metricsPort}`,
+        '--peer-cert-file=/etc/kubernetes/pki/etcd/peer.crt',
+        '--peer-client-cert-auth=true',
+        '--peer-key-file=/etc/kubernetes/pki/etcd/peer.key',
+        '--peer-trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt',
+        '--snapshot-count=10000',
+        '--watch-progress-notify-interval=5s',
+      ],
+    });
+    assert.ok(server.clientPort > 0);
+    for (const path of ['readyz', 'livez', 'health', 'metrics']) {
+      const status = await new Promise<number | undefined>((resolve, reject) => {
+        get(`http://127.0.0.1:${metricsPort}/${path}`, { agent: new Agent() }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        }).on('error', reject);
+      });
+      assert.equal(status, 200, path);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

@@ -17,6 +17,7 @@ const flags = [
   'name',
   'data-dir',
   'listen-client-urls',
+  'listen-metrics-urls',
   'advertise-client-urls',
   'initial-advertise-peer-urls',
   'initial-cluster',
@@ -43,9 +44,15 @@ const withoutEffect = [
   'log-level',
   'log-outputs',
   'snapshot-count',
+  'feature-gates',
 ];
 const booleans = ['client-cert-auth', 'version'];
-const booleansWithoutEffect = ['peer-client-cert-auth', 'pre-vote', 'strict-reconfig-check'];
+const booleansWithoutEffect = [
+  'experimental-initial-corrupt-check',
+  'peer-client-cert-auth',
+  'pre-vote',
+  'strict-reconfig-check',
+];
 
 export const etcd: Command = async (args, { env, stdout, stderr }) => {
   const values = readFlags(args, env);
@@ -88,7 +95,7 @@ export const etcd: Command = async (args, { env, stdout, stderr }) => {
     });
     scope.use(member);
     const tls = tlsConfig(values);
-    for (const text of urls('listen-client-urls', 'http://localhost:2379')) {
+    const serve = async (text: string, dispatcher: typeof member.dispatcher | undefined) => {
       const { secure, address } = parseListenUrl(text);
       if (secure && tls === undefined)
         throw new CommandError(ExitCode.usage, `${text} needs --cert-file and --key-file`);
@@ -96,11 +103,15 @@ export const etcd: Command = async (args, { env, stdout, stderr }) => {
         await listen({
           address,
           handler: member.http,
-          dispatcher: member.dispatcher,
+          ...(dispatcher && { dispatcher }),
           ...(secure && tls && { tls }),
         }),
       );
-    }
+    };
+    for (const url of urls('listen-client-urls', 'http://localhost:2379')) await serve(url, member.dispatcher);
+    // Health and metrics, for those who may not speak to the database.
+    const metricsUrls = values.get('listen-metrics-urls');
+    for (const url of metricsUrls === undefined ? [] : metricsUrls.split(',')) await serve(url, undefined);
     log('info', 'ready to serve client requests');
     const signal = await Promise.race([
       new Promise<string>((resolve) => {
