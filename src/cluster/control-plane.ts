@@ -16,6 +16,8 @@ import type { HttpHandler } from '#transport/http.ts';
 import { clientFactory, type Identity, identityOf } from './identities.ts';
 
 export interface ControlPlaneConfig {
+  /** A store that runs already, closed by the control plane; else one of the two below. */
+  readonly etcd?: Channel;
   /** Address of somebody's etcd (`http://127.0.0.1:2379`); ours when left out. */
   readonly etcdServer?: string | undefined;
   /** Folder of our etcd; undefined keeps everything in memory. */
@@ -101,6 +103,7 @@ async function openEtcd(
   { clock, prng, log }: ControlPlaneDeps,
   scope: Scope,
 ): Promise<Channel> {
+  if (config.etcd !== undefined) return scope.use(config.etcd);
   if (config.etcdServer !== undefined) return scope.use(connectRpc({ target: parseTarget(config.etcdServer), clock }));
   const etcd = scope.use(
     await startEtcd({

@@ -13,7 +13,8 @@ import { ensureDnsService } from './addons.ts';
 import { ensureCertificates } from './certificates.ts';
 import { controlHandler } from './control.ts';
 import { startControlPlane } from './control-plane.ts';
-import { administrator } from './identities.ts';
+import { type HollowNode, startHollowNode } from './hollow-node.ts';
+import { administrator, identityOf } from './identities.ts';
 import { type KubeconfigEntry, kubeconfigText, mergeKubeconfig } from './kubeconfig.ts';
 import { thisMachine } from './machine.ts';
 import type { ClusterPaths } from './paths.ts';
@@ -29,7 +30,7 @@ export interface ClusterConfig {
   readonly podCidr: string;
   readonly serviceCidr: string;
   readonly clusterDomain: string;
-  readonly node: 'real' | 'none';
+  readonly node: 'real' | 'hollow' | 'none';
   readonly etcdServer?: string | undefined;
   /** Merged with this cluster's context; undefined: left alone. */
   readonly kubeconfig: string | undefined;
@@ -71,7 +72,7 @@ export async function startCluster(config: ClusterConfig, deps: ClusterDeps): Pr
 }
 
 async function start(config: ClusterConfig, deps: ClusterDeps, scope: Scope): Promise<Cluster> {
-  const { clock, log, phase } = deps;
+  const { clock, prng, log, phase } = deps;
   const { paths } = config;
   await Promise.all([makeFolder(paths.data, 0o700), makeFolder(paths.run, 0o700)]);
   const serviceRange = parsePrefix(config.serviceCidr);
@@ -104,6 +105,7 @@ async function start(config: ClusterConfig, deps: ClusterDeps, scope: Scope): Pr
   phase('certificates');
 
   let running: RealNode | undefined;
+  let hollow: HollowNode | undefined;
   const control = await startControlPlane(
     {
       etcdServer: config.etcdServer,
@@ -119,7 +121,7 @@ async function start(config: ClusterConfig, deps: ClusterDeps, scope: Scope): Pr
     },
     {
       ...deps,
-      dialKubelet: (name) => (name === config.nodeName ? running?.kubelet() : undefined),
+      dialKubelet: (name) => (name === config.nodeName ? (running?.kubelet() ?? hollow?.kubelet) : undefined),
     },
   );
   scope.use(control);
@@ -144,6 +146,25 @@ async function start(config: ClusterConfig, deps: ClusterDeps, scope: Scope): Pr
     ]);
     phase('node');
     await waitForReady(admin, config.nodeName, { clock, timeoutMs: config.waitMs });
+  }
+  if (config.node === 'hollow') {
+    hollow = scope.use(
+      await startHollowNode(
+        {
+          nodeName: config.nodeName,
+          podCidr: config.podCidr,
+          nodeIp,
+          clusterDns,
+          clusterDomain: config.clusterDomain,
+          folder: paths.data,
+          version: config.version,
+          scripts: () => undefined,
+        },
+        { clock, prng, client: control.client(identityOf(`system:node:${config.nodeName}`)), log },
+      ),
+    );
+    phase('hollow node');
+    await waitForReady(control.client(administrator), config.nodeName, { clock, timeoutMs: config.waitMs });
   }
   const stopAsked = Promise.withResolvers<void>();
   const socket = `${paths.run}/control.sock`;

@@ -15,7 +15,7 @@ import { fullVersion } from './version.ts';
 
 const flags: FlagTable = {
   name: { kind: 'string', default: defaultClusterName, usage: 'name of the cluster' },
-  node: { kind: 'string', default: 'auto', usage: 'auto, real or none: what this machine is to the cluster' },
+  node: { kind: 'string', default: 'auto', usage: 'auto, real, hollow or none: what this machine is to the cluster' },
   port: { kind: 'string', default: '6443', usage: 'port of the Kubernetes API' },
   'pod-cidr': { kind: 'string', default: '10.244.0.0/24', usage: 'addresses of pods' },
   'service-cidr': { kind: 'string', default: '10.96.0.0/16', usage: 'addresses of services' },
@@ -90,21 +90,26 @@ export const up: Command = async (args, context) => {
   return ExitCode.ok;
 };
 
-function nodeKind(asked: string, root: boolean): { readonly kind: 'real' | 'none'; readonly says: string } {
+function nodeKind(asked: string, root: boolean): { readonly kind: 'real' | 'hollow' | 'none'; readonly says: string } {
   const able = root && process.platform === 'linux';
   switch (asked) {
     case 'auto':
       return able
         ? { kind: 'real', says: 'node: this machine, real containers (root on Linux)' }
-        : { kind: 'none', says: 'node: none, only the control plane (real containers need root on Linux)' };
+        : { kind: 'hollow', says: 'node: hollow, pods without containers (real ones need root on Linux)' };
     case 'real':
       if (!able)
-        throw new CommandError(ExitCode.environment, 'a real node needs root on Linux: use sudo, or --node none');
+        throw new CommandError(ExitCode.environment, 'a real node needs root on Linux: use sudo, or --node hollow');
       return { kind: 'real', says: 'node: this machine, real containers' };
+    case 'hollow':
+      return { kind: 'hollow', says: 'node: hollow, pods without containers' };
     case 'none':
       return { kind: 'none', says: 'node: none, only the control plane' };
     default:
-      throw new CommandError(ExitCode.usage, `unknown node kind ${JSON.stringify(asked)}: use auto, real or none`);
+      throw new CommandError(
+        ExitCode.usage,
+        `unknown node kind ${JSON.stringify(asked)}: use auto, real, hollow or none`,
+      );
   }
 }
 
@@ -180,7 +185,7 @@ function createReporter({ stdout }: CommandContext, json: boolean) {
       if (json) stdout.write(`${JSON.stringify({ event: 'phase', name, ms })}\n`);
       else stdout.write(` ✓ ${name.padEnd(28)} ${String(ms).padStart(5)} ms\n`);
     },
-    ready({ context, server }: Cluster, node: 'real' | 'none') {
+    ready({ context, server }: Cluster, node: 'real' | 'hollow' | 'none') {
       const ms = Math.round(performance.now() - start);
       if (json) {
         stdout.write(`${JSON.stringify({ event: 'ready', context, server, ms })}\n`);
@@ -188,7 +193,7 @@ function createReporter({ stdout }: CommandContext, json: boolean) {
       }
       stdout.write(`ready in ${ms} ms: ${server}, context ${context}\n\n`);
       stdout.write(
-        node === 'real'
+        node !== 'none'
           ? '  kubectl create deployment hello --image=wherry/hello:1 --replicas=2\n\n'
           : '  kubectl get namespaces\n\n',
       );

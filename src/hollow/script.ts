@@ -1,0 +1,25 @@
+/**
+ * What a hollow container does: nothing runs, but it starts, ends, logs and answers commands as its script says. Scripts are chosen by image.
+ */
+
+export interface Script {
+  /** Time from start to running. Default 0. */
+  readonly startMs?: number;
+  /** It ends by itself. */
+  readonly exit?: { readonly afterMs: number; readonly code: number };
+  /** Its image cannot be had; the registry's words. */
+  readonly pullError?: string;
+  /** Lines on standard output when it starts. */
+  readonly logs?: readonly string[];
+  /** Answers a command; default: exit code 0 without output. */
+  exec?(command: readonly string[]): { readonly exitCode: number; readonly stdout?: string; readonly stderr?: string };
+}
+
+/** By image, as the pod names it; undefined for the default: it starts at once and runs for ever. */
+export type Scripts = (image: string) => Script | undefined;
+
+const defaultScript: Script = {};
+
+export function scriptFor(scripts: Scripts, image: string): Script {
+  return scripts(image) ?? defaultScript;
+}

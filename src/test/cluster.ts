@@ -1,0 +1,242 @@
+/**
+ * The test kit: a whole cluster in this process, in memory, on a clock that the test moves. Everything is the product's own code; only the
+ * node's containers are records.
+ *
+ *     await using cluster = await Cluster.start({ clock: 'virtual', seed: 1 });
+ *     await cluster.client.resource(deployments, 'default').create({ ... });
+ *     await cluster.advance('1h');
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ControlPlane, startControlPlane } from '#cluster/control-plane.ts';
+import { type HollowNode, startHollowNode } from '#cluster/hollow-node.ts';
+import { administrator, identityOf } from '#cluster/identities.ts';
+import { type KubeconfigEntry, kubeconfigText } from '#cluster/kubeconfig.ts';
+import { type Etcd, startEtcd } from '#etcd/start.ts';
+import type { Scripts } from '#hollow/script.ts';
+import { systemClock } from '#host/clock.ts';
+import { drainIo } from '#host/event-loop.ts';
+import { systemPrng } from '#host/random.ts';
+import type { KubeClient } from '#kube-client/client.ts';
+import { type CertificateAuthority, createAuthority } from '#pki/certificate-authority.ts';
+import { createServiceAccountKey } from '#pki/service-account-key.ts';
+import type { Clock } from '#std/clock.ts';
+import { type Prng, seededPrng } from '#std/prng.ts';
+import { Scope } from '#std/scope.ts';
+import { VirtualClock } from '#std/virtual-clock.ts';
+import { listen } from '#transport/listen.ts';
+
+export interface ClusterOptions {
+  /** `hollow` (default): one node whose containers are records; `none`: the control plane alone. */
+  readonly node?: 'hollow' | 'none';
+  /** `virtual`: time stands still but for `advance`. Default `real`. */
+  readonly clock?: 'virtual' | 'real';
+  /** Of everything random but keys; drawn when left out. */
+  readonly seed?: number;
+  /** What containers do, by image. */
+  readonly scripts?: Scripts;
+  /** Problems that no caller waits for; dropped by default. */
+  readonly log?: (message: string, error?: unknown) => void;
+}
+
+const nodeName = 'hollow-0';
+const podCidr = '10.244.0.0/16';
+const serviceCidr = '10.96.0.0/16';
+const clusterDomain = 'cluster.local';
+const version = 'v1.36.3+wherry.test';
+
+export class Cluster implements AsyncDisposable {
+  /** The administrator's. */
+  readonly client: KubeClient;
+  readonly #options: ClusterOptions;
+  readonly #scope: Scope;
+  readonly #etcd: Etcd;
+  readonly #control: ControlPlane;
+  readonly #clock: Clock;
+  readonly #authority: CertificateAuthority;
+  readonly #serviceAccountKey: string;
+  readonly #prng: Prng;
+
+  private constructor(parts: {
+    readonly options: ClusterOptions;
+    readonly scope: Scope;
+    readonly etcd: Etcd;
+    readonly control: ControlPlane;
+    readonly clock: Clock;
+    readonly authority: CertificateAuthority;
+    readonly serviceAccountKey: string;
+    readonly prng: Prng;
+  }) {
+    this.#options = parts.options;
+    this.#scope = parts.scope;
+    this.#etcd = parts.etcd;
+    this.#control = parts.control;
+    this.#clock = parts.clock;
+    this.#authority = parts.authority;
+    this.#serviceAccountKey = parts.serviceAccountKey;
+    this.#prng = parts.prng;
+    this.client = parts.control.client(administrator);
+  }
+
+  /** Resolves when the API serves and the node is registered. */
+  static async start(options: ClusterOptions = {}): Promise<Cluster> {
+    const clock = options.clock === 'virtual' ? new VirtualClock() : systemClock;
+    const prng = options.seed === undefined ? systemPrng() : seededPrng(options.seed);
+    const log = options.log ?? (() => {});
+    const etcd = await startEtcd({ config: {}, deps: { clock, prng, log } });
+    const [authority, { privateKey }] = await Promise.all([
+      createAuthority({ commonName: 'kubernetes' }, { clock, prng }),
+      createServiceAccountKey(),
+    ]);
+    return Cluster.#on(etcd, options, clock, prng, authority, privateKey);
+  }
+
+  static async #on(
+    etcd: Etcd,
+    options: ClusterOptions,
+    clock: Clock,
+    prng: Prng,
+    authority: CertificateAuthority,
+    serviceAccountKey: string,
+  ): Promise<Cluster> {
+    const scope = new Scope();
+    scope.use(etcd);
+    const log = options.log ?? (() => {});
+    try {
+      let node: HollowNode | undefined;
+      const starting = startControlPlane(
+        {
+          etcd: etcd.connect(),
+          etcdDir: undefined,
+          externalAddress: '127.0.0.1:6443',
+          advertiseAddress: '127.0.0.1',
+          advertisePort: 6443,
+          serviceClusterIpRange: serviceCidr,
+          clusterDomain,
+          version,
+          ca: authority.certificate,
+          serviceAccountKey,
+        },
+        { clock, prng, log, phase: () => {}, dialKubelet: (name) => (name === nodeName ? node?.kubelet : undefined) },
+      );
+      const control = scope.use(await whileTimePasses(clock, starting));
+      if (options.node !== 'none') {
+        const folder = await mkdtemp(join(tmpdir(), 'wherry-hollow-'));
+        scope.defer(() => rm(folder, { recursive: true, force: true }));
+        node = scope.use(
+          await whileTimePasses(
+            clock,
+            startHollowNode(
+              {
+                nodeName,
+                podCidr,
+                nodeIp: '127.0.0.1',
+                clusterDns: '10.96.0.10',
+                clusterDomain,
+                folder,
+                version,
+                scripts: options.scripts ?? (() => undefined),
+              },
+              { clock, prng, client: control.client(identityOf(`system:node:${nodeName}`)), log },
+            ),
+          ),
+        );
+      }
+      return new Cluster({ options, scope, etcd, control, clock, authority, serviceAccountKey, prng });
+    } catch (error) {
+      await scope[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Wall time of the cluster in ms. */
+  now(): number {
+    return this.#clock.now();
+  }
+
+  /** Clients of other users, for what RBAC lets them. */
+  clientAs(user: string): KubeClient {
+    return this.#control.client(identityOf(user));
+  }
+
+  /** Moves time on (`90s`, `1h30m`, milliseconds), with everything that happens on the way. Only on the virtual clock. */
+  async advance(duration: string | number): Promise<void> {
+    if (!(this.#clock instanceof VirtualClock)) throw new Error("advance needs { clock: 'virtual' }");
+    await this.#clock.advance(typeof duration === 'number' ? duration : durationMs(duration), drainIo);
+  }
+
+  /** Lets everything that is under way come to rest without moving time. */
+  settle(): Promise<void> {
+    return drainIo();
+  }
+
+  /**
+   * Another cluster with the same objects, from now on its own. Time goes on from the same moment on a clock of its own; pods start anew on
+   * its node.
+   */
+  async fork(): Promise<Cluster> {
+    const clock = this.#clock instanceof VirtualClock ? new VirtualClock(this.#clock.now()) : systemClock;
+    const prng = this.#prng;
+    const log = this.#options.log ?? (() => {});
+    const etcd = this.#etcd.fork({ clock, prng, log });
+    return Cluster.#on(etcd, this.#options, clock, prng, this.#authority, this.#serviceAccountKey);
+  }
+
+  /** Serves the API on a port of loopback, for clients outside. @returns a kubeconfig's text */
+  async listen(): Promise<string> {
+    const [server, admin] = await Promise.all([
+      this.#authority.issue({
+        commonName: 'kube-apiserver',
+        ipAddresses: ['127.0.0.1'],
+        dnsNames: ['localhost'],
+        usages: ['server'],
+      }),
+      this.#authority.issue({ commonName: 'kubernetes-admin', organizations: ['system:masters'], usages: ['client'] }),
+    ]);
+    const listener = this.#scope.use(
+      await listen({
+        address: { host: '127.0.0.1', port: 0 },
+        tls: { ...server, clientCa: this.#authority.certificate },
+        handler: this.#control.apiserver.handler,
+      }),
+    );
+    const entry: KubeconfigEntry = {
+      name: 'wherry-test',
+      server: `https://127.0.0.1:${listener.port}`,
+      ca: this.#authority.certificate,
+      certificate: admin.certificate,
+      key: admin.key,
+    };
+    return kubeconfigText(entry);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#scope[Symbol.asyncDispose]();
+  }
+}
+
+/** On a virtual clock nobody waits for a timer that no one moves: time passes while the cluster starts. */
+async function whileTimePasses<T>(clock: Clock, starting: Promise<T>): Promise<T> {
+  if (!(clock instanceof VirtualClock)) return starting;
+  let done = false;
+  const finished = starting.finally(() => {
+    done = true;
+  });
+  finished.catch(() => {});
+  while (!done) {
+    await drainIo();
+    if (!done) await clock.advance(stepMs, drainIo);
+  }
+  return finished;
+}
+
+const stepMs = 10;
+
+/** `1h30m`, `90s`, `250ms`. @throws TypeError */
+function durationMs(text: string): number {
+  const match = /^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?$/.exec(text);
+  if (match === null || text === '') throw new TypeError(`${JSON.stringify(text)} is no duration`);
+  const [days = 0, hours = 0, minutes = 0, seconds = 0, ms = 0] = match.slice(1).map((part) => Number(part ?? 0));
+  return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000 + ms;
+}
