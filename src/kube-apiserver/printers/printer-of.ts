@@ -3,11 +3,17 @@ import type { GroupVersionKind } from '#api-kube/resource.ts';
 import type { KubeObject } from '../object.ts';
 import type { TableColumn, TablePrinter } from '../registry.ts';
 import { type Columns, duration } from './cells.ts';
+import { clusterPrinters } from './cluster.ts';
 import { corePrinters } from './core.ts';
 import { networkPrinters } from './network.ts';
 import { workloadPrinters } from './workloads.ts';
 
-const printers: Readonly<Record<string, Columns>> = { ...corePrinters, ...workloadPrinters, ...networkPrinters };
+const printers: Readonly<Record<string, Columns>> = {
+  ...corePrinters,
+  ...workloadPrinters,
+  ...networkPrinters,
+  ...clusterPrinters,
+};
 
 const plain: Columns = { columns: ['Name', 'Age:date'], row: ({ name, age }) => [name, age] };
 
