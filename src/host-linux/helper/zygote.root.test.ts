@@ -113,3 +113,21 @@ test('address bytes of both families', () => {
     '0a0001bb00000000fd00000000000000000000000001000200000000',
   );
 });
+
+test('after it was killed another one takes its place', limit, async () => {
+  await using killed = new Zygote(findHelper());
+  await killed.run(new Plan().write('/dev/null', 'x'));
+  const { pid } = killed;
+  const hanging = killed.run(
+    new Plan().op(
+      Op.WAIT_PID,
+      () => 'wait',
+      (fields) => fields.u32(process.pid).u64(0).u32(5000),
+    ),
+  );
+  hanging.catch(() => {});
+  process.kill(pid!, 'SIGKILL');
+  await assert.rejects(hanging);
+  await killed.run(new Plan().write('/dev/null', 'x'));
+  assert.notEqual(killed.pid, pid);
+});

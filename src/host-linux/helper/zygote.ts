@@ -49,7 +49,51 @@ interface Request {
 const kindRun = 1;
 const kindMonitor = 2;
 
+/** The zygote, and another one in its place when somebody killed it: what was on its way then rejects, what is asked for next is done. */
 export class Zygote implements AsyncDisposable {
+  readonly #helper: string;
+  #process: ZygoteProcess;
+  #closed = false;
+
+  /** Starts it. `helper` is the binary's path. */
+  constructor(helper: string) {
+    this.#helper = helper;
+    this.#process = new ZygoteProcess(helper);
+  }
+
+  /** Of the process at this moment; undefined when it could not be started. */
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
+  /** Carries out a plan in a process of its own. Rejects with HelperError. */
+  async run(plan: Plan): Promise<HelperReply> {
+    return this.#living().run(plan);
+  }
+
+  /** As {@link run}; the plan makes a socket, which the caller gets and closes. */
+  async runForFd(plan: Plan): Promise<number> {
+    return this.#living().runForFd(plan);
+  }
+
+  /** Starts a monitor by its bytes; resolves when its process is created. `plan` explains failures. */
+  async startMonitor(bytes: Uint8Array, plan: Plan): Promise<HelperReply> {
+    return this.#living().startMonitor(bytes, plan);
+  }
+
+  /** Ends the zygote, not what it started. What is still on its way rejects. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    return this.#process[Symbol.asyncDispose]();
+  }
+
+  #living(): ZygoteProcess {
+    if (this.#process.ended && !this.#closed) this.#process = new ZygoteProcess(this.#helper);
+    return this.#process;
+  }
+}
+
+class ZygoteProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #socket: Duplex;
   readonly #fdSocket: number;
@@ -62,7 +106,6 @@ export class Zygote implements AsyncDisposable {
   #ended: Error | undefined;
   readonly #closed: Promise<void>;
 
-  /** Starts it. `helper` is the binary's path. */
   constructor(helper: string) {
     const [ours, theirs] = socketPair();
     this.#fdSocket = ours;
@@ -86,18 +129,23 @@ export class Zygote implements AsyncDisposable {
     });
   }
 
-  /** Carries out a plan in a process of its own. Rejects with HelperError. */
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  get ended(): boolean {
+    return this.#ended !== undefined;
+  }
+
   async run(plan: Plan): Promise<HelperReply> {
     return this.#request(kindRun, plan.finish(), plan, false);
   }
 
-  /** As {@link run}; the plan makes a socket, which the caller gets and closes. */
   async runForFd(plan: Plan): Promise<number> {
     const { fd } = await this.#request(kindRun, plan.finish(), plan, true);
     return fd;
   }
 
-  /** Starts a monitor by its bytes; resolves when its process is created. `plan` explains failures. */
   async startMonitor(bytes: Uint8Array, plan: Plan): Promise<HelperReply> {
     return this.#request(kindMonitor, bytes, plan, false);
   }
@@ -189,7 +237,6 @@ export class Zygote implements AsyncDisposable {
     this.#socket.destroy();
   }
 
-  /** Ends the zygote, not what it started. What is still on its way rejects. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end(new Error('the helper was closed'));
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
