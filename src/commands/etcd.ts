@@ -3,6 +3,7 @@
  * refused by name, never taken and forgotten.
  */
 import { readFileSync } from 'node:fs';
+import type { AutoCompaction } from '#etcd/auto-compactor.ts';
 import { startEtcd } from '#etcd/start.ts';
 import { serverVersion } from '#etcd/version.ts';
 import { systemClock } from '#host/clock.ts';
@@ -31,6 +32,8 @@ const flags = [
   'max-request-bytes',
   'max-txn-ops',
   'quota-backend-bytes',
+  'auto-compaction-mode',
+  'auto-compaction-retention',
 ];
 /** They say how members reach each other, or how upstream's own machinery is tuned: nothing for them to act on here. */
 const withoutEffect = [
@@ -79,9 +82,10 @@ export const etcd: Command = async (args, { env, stdout, stderr }) => {
         ...optional('clusterToken', values.get('initial-cluster-token')),
         ...optional(
           'progressNotifyIntervalMs',
-          interval === undefined ? undefined : parseGoDuration('watch-progress-notify-interval', interval),
+          interval === undefined ? undefined : duration('watch-progress-notify-interval', interval),
         ),
         ...optional('requestBytesMax', numberFlag(values, 'max-request-bytes')),
+        ...optional('autoCompaction', autoCompaction(values)),
         // 0 is upstream's default there, and a negative number no limit.
         ...optional('quotaBytes', quotaFlag(values)),
         ...optional('txnOpsMax', numberFlag(values, 'max-txn-ops')),
@@ -165,6 +169,29 @@ function numberFlag(values: ReadonlyMap<string, string>, name: string): number |
   if (!/^\d+$/.test(text))
     throw new CommandError(ExitCode.usage, `invalid value ${JSON.stringify(text)} for flag -${name}: parse error`);
   return Number(text);
+}
+
+function duration(name: string, text: string): number {
+  try {
+    return parseGoDuration(name, text);
+  } catch (error) {
+    throw new CommandError(ExitCode.usage, (error as Error).message, { cause: error });
+  }
+}
+
+/** A plain number is hours in the mode by time, revisions in the other; 0 is off. */
+function autoCompaction(values: ReadonlyMap<string, string>): AutoCompaction | undefined {
+  const mode = values.get('auto-compaction-mode') ?? 'periodic';
+  const retention = values.get('auto-compaction-retention') ?? '0';
+  const name = 'auto-compaction-retention';
+  if (mode === 'revision') {
+    const retentionRevisions = numberFlag(values, name) ?? 0;
+    return retentionRevisions === 0 ? undefined : { mode, retentionRevisions };
+  }
+  if (mode !== 'periodic')
+    throw new CommandError(ExitCode.usage, `unknown auto-compaction-mode ${JSON.stringify(mode)}`);
+  const retentionMs = /^\d+$/.test(retention) ? Number(retention) * 3_600_000 : duration(name, retention);
+  return retentionMs === 0 ? undefined : { mode, retentionMs };
 }
 
 function quotaFlag(values: ReadonlyMap<string, string>): number | undefined {

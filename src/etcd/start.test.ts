@@ -286,6 +286,42 @@ test('a streamed range is, piece by piece, the range', { timeout }, async () => 
   await etcd[Symbol.asyncDispose]();
 });
 
+test('history is compacted by time or by number, when asked for', { timeout }, async () => {
+  const minuteMs = 60_000;
+  for (const [autoCompaction, kept] of [
+    [{ mode: 'periodic', retentionMs: 30 * minuteMs }, 30],
+    [{ mode: 'revision', retentionRevisions: 12 }, 12],
+  ] as const) {
+    const clock = new VirtualClock();
+    const etcd = await startEtcd({
+      config: { autoCompaction },
+      deps: { clock, prng: seededPrng(1), log: (message) => assert.fail(message) },
+    });
+    const client = clientOf(etcd, clock);
+    const one = bytes('k');
+    const readable = (revision: number) =>
+      client.range({ key: one, revision }).then(
+        () => true,
+        () => false,
+      );
+    for (let minute = 0; minute < 25; minute++) {
+      await client.put({ key: one });
+      await clock.advance(minuteMs, drainTurns);
+    }
+    const { revision } = (await client.put({ key: one })).header!;
+    assert.equal(await readable(autoCompaction.mode === 'periodic' ? 2 : revision - 12), true);
+    for (let minute = 0; minute < 70; minute++) {
+      await client.put({ key: one });
+      await clock.advance(minuteMs, drainTurns);
+    }
+    const latest = (await client.range({ key: one })).header!.revision;
+    assert.equal(await readable(latest - kept + 1), true);
+    assert.equal(await readable(latest - kept - 31), false);
+    await etcd[Symbol.asyncDispose]();
+    assert.equal(clock.pending, 0);
+  }
+});
+
 test('a fork has the data and goes its own way', { timeout }, async () => {
   const etcd = await start(undefined);
   const client = clientOf(etcd);

@@ -14,6 +14,7 @@ import type { Prng } from '#std/prng.ts';
 import { walFileBytesDefault } from '#storage/wal/wal.ts';
 import type { HttpHandler } from '#transport/http.ts';
 import { authService } from './auth/service.ts';
+import { type AutoCompaction, AutoCompactor } from './auto-compactor.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { loadCheckpoint } from './checkpoint/save.ts';
 import { clusterService } from './cluster/service.ts';
@@ -49,6 +50,8 @@ export interface EtcdConfig {
   readonly progressNotifyIntervalMs?: number;
   /** `--max-request-bytes`; default 1.5 MiB. */
   readonly requestBytesMax?: number;
+  /** `--auto-compaction-mode` and `-retention`; off by default. */
+  readonly autoCompaction?: AutoCompaction;
   /** `--quota-backend-bytes`; default 2 GiB, 0 is no limit. */
   readonly quotaBytes?: number;
   /** `--max-txn-ops`; default 128. */
@@ -219,6 +222,14 @@ function serve({
     if (type === EntryType.EntryNormal && data !== undefined && data.length > 0) member.replay(data, index);
   // What a compaction before the stop, or before the fork, has left.
   void member.compacted();
+  const compactor =
+    config.autoCompaction &&
+    new AutoCompactor({
+      member,
+      clock,
+      settings: config.autoCompaction,
+      onFailed: (error) => log(`the history could not be compacted: ${error}`),
+    });
   const announced = announce(member);
   const messageBytesMax = requestBytesMax + messageOverheadBytes;
   const services = [
@@ -243,6 +254,7 @@ function serve({
       return serve({ identity, machine: machine.fork(), config, deps: forkDeps });
     },
     async [Symbol.asyncDispose]() {
+      compactor?.[Symbol.dispose]();
       member[Symbol.dispose]();
       if (durable === undefined) return;
       const { journal, lock } = durable;
