@@ -112,7 +112,9 @@ export function createEventRecorder(config: {
   return {
     event(object, type, reason, message) {
       const involvedObject = referenceTo(object);
-      const key = JSON.stringify([involvedObject, type, reason, message]);
+      // Not the revision: the same thing said of a newer state is the same thing.
+      const { resourceVersion: _, ...subject } = involvedObject;
+      const key = JSON.stringify([subject, type, reason, message]);
       if (
         !allowed(
           JSON.stringify([involvedObject.uid, involvedObject.kind, involvedObject.namespace, involvedObject.name]),

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { seededPrng } from '#std/prng.ts';
 import { VirtualClock } from '#std/virtual-clock.ts';
 import { createKubeClient } from './client.ts';
+import { createEventRecorder } from './event-recorder.ts';
 import { InformerStore } from './informer.ts';
 import type { ApiObject } from './resource-ref.ts';
 import { backoffMaxMs, WorkQueue } from './work-queue.ts';
@@ -136,4 +137,32 @@ test('an informer survives a forgotten revision: it lists anew and tells what ch
   aborter.abort(new Error('done'));
   await ran;
   assert.equal(clock.pending, 0);
+});
+
+test('the same thing said again counts up one event; what one object may say is limited', async () => {
+  const clock = new VirtualClock();
+  const written: string[] = [];
+  const client = createKubeClient({
+    fetch: async ({ method, target, body }) => {
+      const sent = JSON.parse(Buffer.concat(await Array.fromAsync(body)).toString()) as {
+        count: number;
+        message?: string;
+      };
+      written.push(`${method} ${sent.message ?? ''} ${sent.count}`);
+      assert.match(target, /^\/api\/v1\/namespaces\/default\/events/);
+      const { name } = (sent as { metadata?: { name: string } }).metadata ?? { name: 'n' };
+      return { status: 200, headers: [], body: Buffer.from(JSON.stringify({ ...sent, metadata: { name } })) };
+    },
+    clock,
+    prng: seededPrng(1),
+  });
+  await using recorder = createEventRecorder({ client, clock, component: 'tester', log: assert.fail });
+  for (const version of ['1', '2', '3'])
+    recorder.event({ kind: 'Pod', apiVersion: 'v1', ...pod('a', version) }, 'Warning', 'FailedScheduling', 'no room');
+  await settle();
+  await settle();
+  assert.deepEqual(written.splice(0), ['POST no room 1', 'PATCH  2', 'PATCH  3']);
+  for (let i = 0; i < 100; i++) recorder.event({ kind: 'Pod', name: 'b' }, 'Normal', 'Said', String(i));
+  for (let i = 0; i < 200; i++) await settle();
+  assert.equal(written.length, 25);
 });

@@ -103,4 +103,12 @@ test('a Service lists its pods as they become ready, leave and go', { timeout: 2
   const [slice] = (await admin.resource<EndpointSlice>(endpointSlices, 'shop').list()).items;
   assert.match(slice!.metadata.name, /^web-[a-z0-9]{5}$/);
   assert.equal(slice!.metadata.labels?.['kubernetes.io/service-name'], 'web');
+
+  // The slices go with the Service as its dependents, the Endpoints by its own controller's hand.
+  await admin.resource(services, 'shop').delete('web');
+  const left = async () => [
+    ...(await admin.resource(endpointSlices, 'shop').list()).items,
+    ...(await admin.resource(endpoints, 'shop').list()).items,
+  ];
+  await eventually(async () => ((await left()).length === 0 ? true : undefined), left);
 });
