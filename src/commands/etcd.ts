@@ -8,8 +8,11 @@ import { startEtcd } from '#etcd/start.ts';
 import { serverVersion } from '#etcd/version.ts';
 import { systemClock } from '#host/clock.ts';
 import { hostDisk } from '#host/disk.ts';
+import { LockedError } from '#host/lock-file.ts';
 import { systemPrng } from '#host/random.ts';
 import { Scope } from '#std/scope.ts';
+import { BboltError } from '#storage/bbolt/format.ts';
+import { WalError } from '#storage/wal/wal.ts';
 import { listen, type TlsConfig } from '#transport/listen.ts';
 import { type Command, CommandError, ExitCode } from './command.ts';
 import { FlagError, parseGoDuration, parseGoFlags } from './go-flags.ts';
@@ -128,10 +131,20 @@ export const etcd: Command = async (args, { env, stdout, stderr }) => {
     if (signal === undefined) return ExitCode.failed;
     log('info', 'received signal; shutting down', { signal });
     return ExitCode.ok;
+  } catch (error) {
+    // A port or a folder that is taken, a damaged file: one line, not a trace.
+    if (isAboutTheMachine(error))
+      throw new CommandError(ExitCode.environment, (error as Error).message, { cause: error });
+    throw error;
   } finally {
     await scope[Symbol.asyncDispose]();
   }
 };
+
+function isAboutTheMachine(error: unknown): boolean {
+  if ([LockedError, WalError, BboltError].some((type) => error instanceof type)) return true;
+  return error instanceof Error && 'syscall' in error;
+}
 
 function readFlags(
   args: readonly string[],
