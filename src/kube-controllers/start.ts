@@ -8,6 +8,7 @@ import { runLeaderElected } from '#kube-client/leader-election.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
 import { Scope } from '#std/scope.ts';
+import { startClusterRoleAggregation } from './clusterrole-aggregation/clusterrole-aggregation.ts';
 import type { ControllerContext } from './controller.ts';
 import { startDeploymentController } from './deployment/deployment.ts';
 import { startEndpointsController } from './endpoints/endpoints.ts';
@@ -55,6 +56,7 @@ const controllers: Readonly<Record<string, StartController>> = {
   'deployment-controller': startDeploymentController,
   'replicaset-controller': startReplicaSetController,
   'node-controller': startNodeControllers,
+  'clusterrole-aggregation-controller': startClusterRoleAggregation,
   'pod-garbage-collector': startPodGarbageCollector,
   'generic-garbage-collector': startGarbageCollector,
 };
