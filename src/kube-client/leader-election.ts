@@ -36,7 +36,7 @@ export async function runLeaderElected(
   const elector = new Elector(config);
   const { clock, prng, signal, log, identity, name } = config;
   while (!signal.aborted) {
-    if (!(await elector.tryAcquireOrRenew())) {
+    if (!(await elector.tryAcquireOrRenew(signal))) {
       // Jitter keeps candidates from asking in step.
       await sleep(clock, retryPeriodMs * (1 + (1.2 * below(prng, 1000)) / 1000), signal).catch(() => {});
       continue;
@@ -62,57 +62,76 @@ class Elector {
   readonly #config: LeaderElectionConfig;
   #seen: Lease | undefined;
   #seenAtMs = 0;
+  /** When the last write that succeeded was sent: the others count from then at the earliest. */
+  #renewedAtMs = 0;
 
   constructor(config: LeaderElectionConfig) {
     this.#config = config;
   }
 
-  async tryAcquireOrRenew(): Promise<boolean> {
+  async tryAcquireOrRenew(signal: AbortSignal): Promise<boolean> {
     const { clock, identity, log, name } = this.#config;
     try {
       // The lease last written is tried first: a renewal is then one request.
       const held = this.#seen?.spec?.holderIdentity === identity;
-      const lease = held ? this.#seen! : await this.#read();
+      const lease = held ? this.#seen! : await this.#read(signal);
       if (lease !== undefined && !held) this.#observe(lease);
       const spec = lease?.spec ?? {};
       const free = !spec.holderIdentity || spec.holderIdentity === identity;
       const durationMs = (spec.leaseDurationSeconds ?? leaseDurationMs / 1000) * 1000;
       if (!free && this.#seenAtMs + durationMs > clock.monotonicMs()) return false;
-      this.#observe(await this.#write(lease));
+      const sentAtMs = clock.monotonicMs();
+      this.#observe(await this.#write(lease, signal));
+      this.#renewedAtMs = sentAtMs;
       return true;
     } catch (error) {
       // Somebody else was first, or our view is old: look again next time.
       if (error instanceof StatusError && error.code === 409) this.#seen = undefined;
-      else if (!this.#config.signal.aborted) log(`lease ${name}: ${error instanceof Error ? error.message : error}`);
+      else if (!signal.aborted) log(`lease ${name}: ${error instanceof Error ? error.message : error}`);
       return false;
     }
   }
 
-  /** Renews until `lost` aborts; aborts it itself once the lease could not be renewed in time. */
+  /**
+   * Renews until `lost` aborts; aborts it itself once the lease could not be renewed in time. The deadline is a timer and not a look
+   * after each attempt: a renewal that gets no answer at all must not outlive the lease.
+   */
   async renewUntil(lost: AbortController): Promise<void> {
     const { clock } = this.#config;
-    let renewedMs = clock.monotonicMs();
-    while (!lost.signal.aborted) {
-      try {
+    const arm = () =>
+      clock.after(Math.max(0, this.#renewedAtMs + renewDeadlineMs - clock.monotonicMs()), () =>
+        lost.abort(new Error('the lease was lost')),
+      );
+    let deadline = arm();
+    try {
+      while (!lost.signal.aborted) {
         await sleep(clock, retryPeriodMs, lost.signal);
-      } catch {
-        return;
+        if (!(await this.tryAcquireOrRenew(lost.signal))) continue;
+        deadline[Symbol.dispose]();
+        deadline = arm();
       }
-      if (await this.tryAcquireOrRenew()) renewedMs = clock.monotonicMs();
-      else if (clock.monotonicMs() - renewedMs >= renewDeadlineMs) lost.abort(new Error('the lease was lost'));
+    } catch (error) {
+      if (!lost.signal.aborted) throw error;
+    } finally {
+      deadline[Symbol.dispose]();
     }
   }
 
-  /** Gives the lease back when it is ours. A failure costs the next leader some seconds, nothing else. */
+  /** Gives the lease back when it is ours. A failure costs the next leader some seconds, nothing else; nor does it wait for long. */
   async release(): Promise<void> {
-    const { identity, log, name } = this.#config;
+    const { clock, identity, log, name } = this.#config;
     const lease = this.#seen;
     this.#seen = undefined;
     if (lease?.spec?.holderIdentity !== identity) return;
+    const aborter = new AbortController();
+    const deadline = clock.after(renewDeadlineMs, () => aborter.abort(new Error('no answer')));
     try {
-      await this.#client().update({ ...lease, spec: { ...lease.spec, holderIdentity: '', leaseDurationSeconds: 1 } });
+      const spec = { ...lease.spec, holderIdentity: '', leaseDurationSeconds: 1 };
+      await this.#client().update({ ...lease, spec }, { signal: aborter.signal });
     } catch (error) {
       log(`lease ${name} not released: ${error instanceof Error ? error.message : error}`);
+    } finally {
+      deadline[Symbol.dispose]();
     }
   }
 
@@ -120,17 +139,17 @@ class Elector {
     return this.#config.client.resource<Lease>(leases, this.#config.namespace);
   }
 
-  async #read(): Promise<Lease | undefined> {
+  async #read(signal: AbortSignal): Promise<Lease | undefined> {
     try {
-      return await this.#client().get(this.#config.name, { signal: this.#config.signal });
+      return await this.#client().get(this.#config.name, { signal });
     } catch (error) {
       if (error instanceof StatusError && error.code === 404) return undefined;
       throw error;
     }
   }
 
-  async #write(lease: Lease | undefined): Promise<Lease> {
-    const { clock, identity, name, namespace, signal } = this.#config;
+  async #write(lease: Lease | undefined, signal: AbortSignal): Promise<Lease> {
+    const { clock, identity, name, namespace } = this.#config;
     const now = formatMicroTime(clock.now());
     const mine = lease?.spec?.holderIdentity === identity;
     const spec = {

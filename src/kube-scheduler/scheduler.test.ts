@@ -1,6 +1,7 @@
 /** The scheduler against a real apiserver: pods find nodes, wait with upstream's words, and are tried again when something helps. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { clientFactory, identityOf } from '#cluster/identities.ts';
 import { systemClock } from '#host/clock.ts';
 import { type Event, events } from '#kube-client/event-recorder.ts';
 import type { ApiObject } from '#kube-client/resource-ref.ts';
@@ -13,15 +14,18 @@ import {
   startControlled,
 } from '#kube-controllers/control-plane.suite.ts';
 import { seededPrng } from '#std/prng.ts';
+import type { HttpHandler } from '#transport/http.ts';
 import { startScheduler } from './start.ts';
 
-async function cluster(plane: ControlPlane) {
-  const { admin, clientOf, scope } = plane;
+/** @param fetch how the scheduler, and nobody else, reaches the server */
+async function cluster(plane: ControlPlane, fetch: HttpHandler = plane.handler) {
+  const { admin, scope } = plane;
+  const client = clientFactory(fetch, { clock: systemClock, prng: seededPrng(7) })(identityOf('system:kube-scheduler'));
   await makeNamespace(plane, 'shop');
   const scheduler = scope.use(
     startScheduler({
       config: { identity: 'one' },
-      deps: { client: clientOf('system:kube-scheduler'), clock: systemClock, prng: seededPrng(6), log: () => {} },
+      deps: { client, clock: systemClock, prng: seededPrng(6), log: () => {} },
     }),
   );
   await scheduler.ready;
@@ -169,4 +173,45 @@ test('a pod of higher priority takes the room of a lower one, and only that', { 
   assert.equal(await placed('urgent'), 'a');
   assert.equal((await resource.get('small')).metadata.deletionTimestamp, undefined);
   assert.equal((await resource.get('greedy')).spec.nodeName, undefined);
+});
+
+test('a binding whose answer is lost holds its room, and its pod is not said to wait', {
+  timeout: 20_000,
+}, async () => {
+  await using plane = await startControlled();
+  let lost = false;
+  const { addNode, addPod, placed, refused, resource, scheduler } = await cluster(plane, async (request) => {
+    const answer = await plane.handler(request);
+    if (lost || !request.target.includes('/pods/one/binding')) return answer;
+    lost = true;
+    // One watch brings both: once this pod was looked at, the binding was seen.
+    await addPod('later', '0', { nodeSelector: { name: 'none' } });
+    await eventually(async () => scheduler.explain('shop/later'));
+    throw new Error('connection reset');
+  });
+  await addNode('a', '2');
+  await addPod('one', '1500m');
+  assert.equal(await placed('one'), 'a');
+  await eventually(async () => lost || undefined);
+  await refused('later');
+  await addPod('two', '1500m');
+  assert.match((await refused('two')).message!, /^0\/1 nodes are available: 1 Insufficient cpu/);
+  const scheduled = (await resource.get('one')).status?.conditions?.find(({ type }) => type === 'PodScheduled');
+  assert.equal(scheduled?.status, 'True');
+});
+
+test('a pod that goes before it is bound makes room for one that waits', { timeout: 20_000 }, async () => {
+  await using plane = await startControlled();
+  const { addNode, addPod, placed, refused, resource } = await cluster(plane, async (request) => {
+    if (request.target.includes('/pods/one/binding')) {
+      await addPod('two', '1500m');
+      await refused('two');
+      await resource.delete('one', { gracePeriodSeconds: 0 });
+    }
+    return await plane.handler(request);
+  });
+  await addNode('a', '2');
+  await addPod('one', '1500m');
+  await eventually(() => resource.get('two').catch(() => undefined));
+  assert.equal(await placed('two'), 'a');
 });

@@ -102,7 +102,7 @@ export class Scheduler {
   }
 
   async #bind(queued: QueuedPod, node: string): Promise<void> {
-    const { plugins, events, cache } = this.#deps;
+    const { plugins, events, cache, queue, stillWanted, log } = this.#deps;
     const { pod, key } = queued.info;
     try {
       await plugins.find(({ bind }) => bind !== undefined)!.bind!(pod, node);
@@ -113,7 +113,14 @@ export class Scheduler {
         `Successfully assigned ${pod.metadata.namespace}/${pod.metadata.name} to ${node}`,
       );
     } catch (error) {
+      // The answer was lost and the binding was not, or the pod went and perhaps another one of its name came: whoever saw that has
+      // set the books right already, and this pod needs no node.
+      if (!stillWanted(pod)) {
+        log(`binding ${key}: ${messageOf(error)}`);
+        return;
+      }
       cache.removePod(key);
+      queue.changed({ kind: 'AssignedPodDeleted', pod });
       // Deleted meanwhile: there is nothing to place.
       if (error instanceof StatusError && error.code === 404) return;
       await this.#failed(queued, 'SchedulerError', messageOf(error));

@@ -159,10 +159,12 @@ async function run(
         queue.changed({ kind: 'AssignedPodAdded', pod: after });
     },
     deleted(pod) {
+      // One that was placed and not bound yet held room too.
+      const heldRoom = pod.spec.nodeName !== undefined || cache.isPlaced(pod);
       queue.remove(keyOf(pod));
       cache.forgetNomination(keyOf(pod));
       cache.removePod(keyOf(pod));
-      if (pod.spec.nodeName) queue.changed({ kind: 'AssignedPodDeleted', pod });
+      if (heldRoom) queue.changed({ kind: 'AssignedPodDeleted', pod });
     },
   });
   await Promise.race([informers.synced(), aborted(signal)]);
