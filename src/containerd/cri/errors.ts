@@ -40,3 +40,10 @@ export async function during<T>(prefix: string, work: () => Promise<T> | T): Pro
     throw toRpcError(error, prefix);
   }
 }
+
+/** The runtime's refusal in the words of the shim that stands between upstream's daemon and its runtime: users know them from events. */
+export function fromRuntime(verb: 'create' | 'start' | 'exec', error: unknown): unknown {
+  if (!(error instanceof RuntimeError) || error.code !== 'Internal') return error;
+  const said = { create: 'runc create failed: ', start: '', exec: 'exec failed: ' }[verb] + error.message;
+  return new RpcError(Code.Unknown, `OCI runtime ${verb} failed: ${said}: unknown`, { cause: error });
+}

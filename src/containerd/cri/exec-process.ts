@@ -7,7 +7,7 @@ import type { Attachment, Exit } from '#runtime/runtime.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
 import type { Container } from './container-store.ts';
 import { bundleFolder, type CriContext, newId } from './context.ts';
-import { toRpcError } from './errors.ts';
+import { fromRuntime, toRpcError } from './errors.ts';
 import { SIGKILL } from './signal.ts';
 
 export interface ExecOptions {
@@ -43,12 +43,18 @@ export async function startExec(context: CriContext, container: Container, optio
     args: options.command,
     terminal: options.tty,
   };
-  await runtime.createExec({
-    id,
-    execId,
-    process,
-    stdio: { stdin: options.stdin ? 'pipe' : 'null', stdout: 'pipe', stderr: 'pipe', waitForAttach: true },
-  });
+  const failed = (error: unknown) =>
+    toRpcError(fromRuntime('exec', error), `failed to start exec ${JSON.stringify(execId)}`);
+  await runtime
+    .createExec({
+      id,
+      execId,
+      process,
+      stdio: { stdin: options.stdin ? 'pipe' : 'null', stdout: 'pipe', stderr: 'pipe', waitForAttach: true },
+    })
+    .catch((error: unknown) => {
+      throw failed(error);
+    });
   const kill = async () => {
     try {
       await runtime.kill(id, SIGKILL, { execId });
@@ -72,7 +78,7 @@ export async function startExec(context: CriContext, container: Container, optio
     await attachment?.[Symbol.asyncDispose]();
     await kill();
     await forget();
-    throw toRpcError(error, 'failed to start exec');
+    throw failed(error);
   }
   const attached = attachment;
   const exit = runtime.wait(id, execId);

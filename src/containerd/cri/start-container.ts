@@ -11,7 +11,7 @@ import type { Exit, Stdio } from '#runtime/runtime.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
 import type { Container } from './container-store.ts';
 import { bundleFolder, type CriContext, nowNs } from './context.ts';
-import { toRpcError } from './errors.ts';
+import { during, fromRuntime, toRpcError } from './errors.ts';
 import { publishContainerEvent } from './publish-event.ts';
 
 /** What containerd records for a container that could not be started. */
@@ -56,17 +56,25 @@ async function start(context: CriContext, container: Container): Promise<void> {
   const { id, config } = container;
   try {
     if (container.logPath !== '') await makeFolder(parentFolder(container.logPath), 0o755);
-    await context.runtime.create({
-      id,
-      bundle: bundleFolder(context.paths, id),
-      stdio: containerStdio(container),
-      labels: { 'io.cri-containerd.kind': 'container', 'io.kubernetes.cri.sandbox-id': container.sandboxId },
+    await during('failed to create containerd task', () =>
+      context.runtime
+        .create({
+          id,
+          bundle: bundleFolder(context.paths, id),
+          stdio: containerStdio(container),
+          labels: { 'io.cri-containerd.kind': 'container', 'io.kubernetes.cri.sandbox-id': container.sandboxId },
+        })
+        .catch((error: unknown) => {
+          throw toRpcError(fromRuntime('create', error), 'failed to create shim task');
+        }),
+    );
+    const { pid } = await context.runtime.start(id).catch((error: unknown) => {
+      throw toRpcError(fromRuntime('start', error), `failed to start containerd task ${JSON.stringify(id)}`);
     });
-    const { pid } = await context.runtime.start(id);
     await context.containers.update(id, { status: { state: 'running', startedAt: nowNs(context.clock), pid } });
     watchExit(context, id);
   } catch (error) {
-    const failure = toRpcError(error, 'failed to create containerd task');
+    const failure = toRpcError(error);
     await context.runtime.delete(id, { force: true }).catch((problem) => {
       if (!(problem instanceof RuntimeError && problem.code === 'NotFound'))
         context.warn(`removing container ${id}`, problem);
@@ -81,9 +89,7 @@ async function start(context: CriContext, container: Container): Promise<void> {
         message: failure.message,
       },
     });
-    throw new RpcError(failure.code, `failed to start container ${JSON.stringify(id)}: ${failure.message}`, {
-      cause: error,
-    });
+    throw failure;
   }
 
   function containerStdio({ logPath }: Container): Stdio {

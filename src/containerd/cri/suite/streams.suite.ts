@@ -83,7 +83,7 @@ export function streamsSuite(open: () => CriUnderTest): void {
     const containerId = await pod.start('exec sleep 1000');
     await assert.rejects(
       channel.unary(methods.execSync, { containerId, cmd: ['nope'], timeout: 5n }),
-      /exec: "nope": executable file not found in \$PATH/,
+      /^RpcError: failed to exec in container: failed to start exec "[0-9a-f]{64}": OCI runtime exec failed: exec failed: unable to start container process: exec: "nope": executable file not found in \$PATH: unknown$/,
     );
     await channel.unary(methods.stopContainer, { containerId, timeout: 0n });
     await assert.rejects(
