@@ -11,8 +11,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ImageService, ImageSpec, RuntimeService } from '#api-cri/gen/api.ts';
 import { pauseImage, pushTestImages } from '#containerd/cri/suite/test-images.suite.ts';
-import { type CriUnderTest, Pod, testImages } from '#containerd/cri/suite/under-test.suite.ts';
+import { type CriUnderTest, Pod, podCgroup, testImages } from '#containerd/cri/suite/under-test.suite.ts';
 import { systemClock } from '#host/clock.ts';
+import { openCgroups } from '#host-linux/cgroups/open.ts';
+import { removeEmptyCgroupTrees } from '#host-linux/cgroups/remove-empty.ts';
 import type { Channel } from '#rpc/call.ts';
 import { connectRpc } from '#rpc/client.ts';
 import { startContainerdProcess } from '#testkit/containerd-process.ts';
@@ -75,6 +77,7 @@ for (const { cri } of contenders) await cri.channel[Symbol.asyncDispose]();
 daemon.kill('SIGTERM');
 await once(daemon, 'exit');
 rmSync(folder, { recursive: true });
+removeEmptyCgroupTrees(openCgroups().folders(podCgroup));
 
 function connect(socket: string): CriUnderTest {
   const channel: Channel = connectRpc({ target: parseTarget(`unix://${socket}`), clock: systemClock });

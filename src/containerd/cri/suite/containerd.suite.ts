@@ -2,6 +2,8 @@
 import { after, before } from 'node:test';
 import { ImageService, ImageSpec } from '#api-cri/gen/api.ts';
 import { systemClock } from '#host/clock.ts';
+import { openCgroups } from '#host-linux/cgroups/open.ts';
+import { removeEmptyCgroupTrees } from '#host-linux/cgroups/remove-empty.ts';
 import type { Channel } from '#rpc/call.ts';
 import { connectRpc } from '#rpc/client.ts';
 import { type ContainerdProcess, startContainerdProcess } from '#testkit/containerd-process.ts';
@@ -11,7 +13,7 @@ import { imagesSuite } from './images.suite.ts';
 import { podsSuite } from './pods.suite.ts';
 import { streamsSuite } from './streams.suite.ts';
 import { pauseImage, pushTestImages } from './test-images.suite.ts';
-import { type CriUnderTest, testImages } from './under-test.suite.ts';
+import { type CriUnderTest, podCgroup, testImages } from './under-test.suite.ts';
 
 /** Registers everything with the test runner. `runtime` is the path of a runc to use instead of the PATH's. */
 export function containerdSuite(runtime?: string): void {
@@ -36,6 +38,8 @@ export function containerdSuite(runtime?: string): void {
     async () => {
       await cri[Symbol.asyncDispose]();
       await registry[Symbol.asyncDispose]();
+      // The pods' own cgroups are the kubelet's to remove.
+      removeEmptyCgroupTrees(openCgroups().folders(podCgroup));
     },
     { timeout: 60_000 },
   );

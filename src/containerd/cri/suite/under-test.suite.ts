@@ -30,6 +30,9 @@ export const testImages = {
   foreign: 'test/foreign:1',
 } as const;
 
+/** What all pods of the suite are below. */
+export const podCgroup = `/cri-suite-${process.pid}`;
+
 export interface CriUnderTest extends AsyncDisposable {
   readonly channel: Channel;
   /** `127.0.0.1:PORT` of a registry that has {@link testImages}. */
@@ -111,7 +114,7 @@ export function podConfig(name: string, logDirectory: string, namespaces: Partia
     labels: new Map([['pod', name]]),
     annotations: new Map([['note', `of ${name}`]]),
     linux: LinuxPodSandboxConfig.create({
-      cgroupParent: `/cri-suite-${process.pid}`,
+      cgroupParent: podCgroup,
       securityContext: LinuxSandboxSecurityContext.create({
         namespaceOptions: NamespaceOption.create({
           network: NamespaceMode.NODE,
