@@ -17,6 +17,7 @@ import { type BindingSpec, clusterRoleBindings, controllerBinding } from './bind
 import { clusterRoles } from './cluster-roles.ts';
 import { controllerRoles } from './controller-roles.ts';
 import { kubernetesService } from './kubernetes-service.ts';
+import { namespaceBindings, namespaceRoles } from './namespace-roles.ts';
 
 export interface BootstrapConfig {
   /** Where pods reach the server: address and port. */
@@ -67,6 +68,10 @@ export async function bootstrap(config: BootstrapConfig, deps: BootstrapDeps): P
   }
   for (const binding of [...clusterRoleBindings, ...Object.keys(controllerRoles).map(controllerBinding)])
     tasks.push(() => put(bindingObject(binding)));
+  for (const { namespace, name, rules } of namespaceRoles)
+    tasks.push(() => put(placed({ ...roleHead('Role', name), rules }, namespace), withRules(rules)));
+  for (const binding of namespaceBindings)
+    tasks.push(() => put(placed(bindingObject(binding, 'Role'), binding.namespace)));
   for (const [name, value, description] of priorityClasses)
     tasks.push(() =>
       put({
@@ -156,10 +161,18 @@ function withRules(rules: readonly PolicyRule[]): (current: KubeObject) => KubeO
   };
 }
 
-function bindingObject({ name, role, subjects }: BindingSpec): KubeObject {
+function placed(object: KubeObject, namespace: string): KubeObject {
+  return { ...object, metadata: { ...object.metadata, namespace } };
+}
+
+/** @param kind of the role; the binding is of the same scope */
+function bindingObject(
+  { name, role, subjects }: BindingSpec,
+  kind: 'ClusterRole' | 'Role' = 'ClusterRole',
+): KubeObject {
   return {
-    ...roleHead('ClusterRoleBinding', name),
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
+    ...roleHead(`${kind}Binding`, name),
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind, name: role },
     subjects: subjects.map((text) => {
       const colon = text.indexOf(':');
       const kind = text.slice(0, colon);
