@@ -16,8 +16,8 @@ export function startTaintEvictionController(context: ControllerContext): { run(
   const podInformer = informers.informer<Pod>(pods);
   const worker = createWorker(context, sync);
   const { queue } = worker;
-  /** Pods that wait for their toleration to end. */
-  const waiting = new Set<string>();
+  /** Pods that wait for their toleration to end, and since when. */
+  const waiting = new Map<string, number>();
 
   podInformer.addIndex(podsByNodeIndex, ({ spec }) => (spec.nodeName ? [spec.nodeName] : []));
   podInformer.addHandlers({
@@ -48,13 +48,15 @@ export function startTaintEvictionController(context: ControllerContext): { run(
     if (pod === undefined || !pod.spec.nodeName || pod.metadata.deletionTimestamp !== undefined) return;
     const taints = noExecute(nodeInformer.get(pod.spec.nodeName));
     const nowMs = clock.now();
-    const dueMs = evictionTimeMs(pod.spec.tolerations ?? [], taints, nowMs);
+    const seenMs = waiting.get(key) ?? nowMs;
+    const createdMs = parseTime(pod.metadata.creationTimestamp) || 0;
+    const dueMs = evictionTimeMs(pod.spec.tolerations ?? [], taints, nowMs, { seenMs, createdMs });
     if (dueMs === undefined) {
       if (waiting.delete(key)) events.event(pod, 'Normal', 'TaintManagerEviction', `Cancelling deletion of Pod ${key}`);
       return;
     }
     if (dueMs > nowMs) {
-      waiting.add(key);
+      waiting.set(key, seenMs);
       queue.addAfter(key, dueMs - nowMs);
       return;
     }
@@ -82,12 +84,14 @@ function noExecute(node: Node | undefined): readonly Taint[] {
 
 /**
  * When a pod has to go, in milliseconds since 1970; undefined for never. A taint that nobody tolerates: now. Of limited tolerations
- * the shortest counts, from when its taint was added.
+ * the shortest counts: from when its taint was added, or the pod was created if that was later. Who taints by hand does not say when;
+ * such a taint counts from when the pod was first seen under it, and not anew at every look.
  */
 export function evictionTimeMs(
   tolerations: readonly Toleration[],
   taints: readonly Taint[],
   nowMs: number,
+  { seenMs = nowMs, createdMs = 0 }: { readonly seenMs?: number; readonly createdMs?: number } = {},
 ): number | undefined {
   let dueMs: number | undefined;
   for (const taint of taints) {
@@ -96,7 +100,9 @@ export function evictionTimeMs(
     const addedMs = parseTime(taint.timeAdded);
     for (const { tolerationSeconds } of matching) {
       if (tolerationSeconds === undefined) continue;
-      const untilMs = (Number.isNaN(addedMs) ? nowMs : addedMs) + Math.max(0, tolerationSeconds) * 1000;
+      // The pod's time is another machine's: later than when it was seen it cannot be.
+      const sinceMs = Number.isNaN(addedMs) ? seenMs : Math.max(addedMs, Math.min(createdMs, seenMs));
+      const untilMs = sinceMs + Math.max(0, tolerationSeconds) * 1000;
       dueMs = Math.min(dueMs ?? untilMs, untilMs);
     }
   }
