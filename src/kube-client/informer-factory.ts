@@ -27,8 +27,9 @@ export function createInformerFactory(config: {
   const informers = new Map<string, InformerStore<ApiObject>>();
   return {
     informer<T extends ApiObject>(ref: ResourceRef, select: SelectOptions & { readonly namespace?: string } = {}) {
-      const { namespace = '', labelSelector, fieldSelector } = select;
-      const key = JSON.stringify([ref.group, ref.version, ref.resource, namespace, labelSelector, fieldSelector]);
+      const { namespace = '', labelSelector, fieldSelector, metadataOnly } = select;
+      const { group, version, resource } = ref;
+      const key = JSON.stringify([group, version, resource, namespace, labelSelector, fieldSelector, metadataOnly]);
       let store = informers.get(key);
       if (store === undefined) {
         store = new InformerStore();
@@ -41,6 +42,7 @@ export function createInformerFactory(config: {
               select: {
                 ...(labelSelector !== undefined && { labelSelector }),
                 ...(fieldSelector !== undefined && { fieldSelector }),
+                ...(metadataOnly !== undefined && { metadataOnly }),
               },
               clock,
               prng,

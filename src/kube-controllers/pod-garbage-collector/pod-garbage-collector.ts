@@ -43,7 +43,12 @@ export function startPodGarbageCollector(context: ControllerContext): { run(): v
   podInformer.addHandlers({
     added: seen,
     updated: (_, pod) => seen(pod),
-    deleted: (pod) => finished.delete(keyOf(pod)),
+    deleted(pod) {
+      finished.delete(keyOf(pod));
+      // Names of nodes come and go: what nobody names any more is forgotten.
+      const { nodeName } = pod.spec;
+      if (nodeName && podInformer.byIndex(podsByNodeIndex, nodeName).length === 0) missingMs.delete(nodeName);
+    },
   });
   const enqueuePods = ({ metadata }: Node) => {
     for (const pod of podInformer.byIndex(podsByNodeIndex, metadata.name)) queue.add(keyOf(pod));
