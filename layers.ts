@@ -66,7 +66,7 @@ export const parts: Readonly<Record<string, Part>> = {
   cluster: { layer: 9, node: '*', packages: ['yaml'] },
   managed: { layer: 9 },
   test: { layer: 9, node: ['node:fs/promises', 'node:os', 'node:path'], edges: ['cluster'] },
-  commands: { layer: 10, node: '*' },
+  commands: { layer: 10, node: '*', packages: ['ws', 'yaml'] },
   dashboard: { layer: 10 },
   testkit: { layer: devLayer, node: '*', packages: ['*'] },
 };

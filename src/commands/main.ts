@@ -17,6 +17,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
   image: { summary: 'list, remove, import and pack images', load: async () => (await import('./image.ts')).image },
   runc: { summary: 'run OCI bundles', load: async () => (await import('./runc.ts')).runc },
   down: { summary: 'stop a cluster and take it away', load: async () => (await import('./down.ts')).down },
+  kubectl: {
+    summary: 'get, describe, create, apply, delete, logs, exec',
+    load: async () => (await import('./kubectl/kubectl.ts')).kubectl,
+  },
   kubeconfig: { summary: 'print a kubeconfig', load: async () => (await import('./kubeconfig.ts')).kubeconfig },
   status: { summary: 'show how a cluster is', load: async () => (await import('./status.ts')).status },
   stop: { summary: 'stop a cluster; its data stays', load: async () => (await import('./stop.ts')).stop },
@@ -24,6 +28,12 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
   why: { summary: 'tell what made an object as it is', load: async () => (await import('./why.ts')).why },
   version: { summary: 'print the version', load: async () => (await import('./version.ts')).version },
 };
+
+// Whoever read our output has gone (`| head`): there is nobody to tell.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
 
 async function main(): Promise<number> {
   const [name = 'help', ...args] = process.argv.slice(2);
