@@ -192,7 +192,12 @@ async function whatAUserDoes(): Promise<void> {
   });
   await step('describe', async () => {
     assert.match(await kubectl('describe', 'deployment', 'hello'), /NewReplicaSetAvailable[\s\S]*ScalingReplicaSet/);
-    assert.match(await kubectl('-n', 'app', 'describe', 'pods'), /QoS Class: +Burstable[\s\S]*Container started/);
+    // Events are written in the background.
+    await eventually(
+      'the events are told',
+      () => kubectl('-n', 'app', 'describe', 'pods'),
+      (text) => /QoS Class: +Burstable[\s\S]*Container started/.test(text),
+    );
   });
   await step('image pack, and a deployment of it', async () => {
     const folder = join(home, 'image');
