@@ -12,14 +12,18 @@ import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
 import { Scope } from '#std/scope.ts';
 import type { HttpHandler } from '#transport/http.ts';
+import { defaultIngressClass } from './admission/default-ingress-class.ts';
 import { defaultTolerationSeconds } from './admission/default-toleration-seconds.ts';
+import { limitRanger } from './admission/limit-ranger.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { priority } from './admission/priority.ts';
 import { serviceAccount } from './admission/service-account.ts';
+import { taintNodesByCondition } from './admission/taint-nodes-by-condition.ts';
 import type { AdmissionPlugin } from './admission.ts';
 import { bearerToken, clientCertificate, component, createAuthentication } from './authentication/authenticators.ts';
 import { impersonation } from './authentication/impersonation.ts';
 import { serviceAccountTokens } from './authentication/service-account-token.ts';
+import { rbacEscalation } from './authorization/escalation.ts';
 import { forbiddenRequest } from './authorization/forbidden.ts';
 import { createRbac } from './authorization/rbac.ts';
 import { bootstrap } from './bootstrap/bootstrap.ts';
@@ -113,9 +117,12 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
   // In upstream's order of plugins.
   const admission: AdmissionPlugin[] = [
     namespaceLifecycle(reader),
+    limitRanger(reader),
     serviceAccount(reader, prng),
+    taintNodesByCondition,
     priority(reader),
     defaultTolerationSeconds,
+    defaultIngressClass(reader),
   ];
   const addresses = createAddressAllocator(parseRange(config.serviceClusterIpRange), {
     store,
@@ -158,6 +165,8 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
     warn: log,
   };
   const rbac = scope.use(createRbac(reader));
+  // Asks the roles, which are served only now.
+  admission.push(rbacEscalation(reader, rbac));
   const verifyToken = serviceAccountTokens({
     signer: deps.signer,
     issuer: config.serviceAccountIssuer,
