@@ -1,11 +1,12 @@
 /**
- * Acting as somebody else: the `Impersonate-*` headers, each name in them a right of its own (verb `impersonate`). From here on the request is the other user's.
- * Stands between Authentication and Authorization. Source: WithImpersonation of k8s.io/apiserver; the narrower verbs of KEP-5284 are not built.
+ * Acting as somebody else: who may, names the other in the `Impersonate-` headers and goes on as that user. Every part of the other
+ * identity is asked for by itself (`impersonate` on users, groups, service accounts, extras, uids). Source: the impersonation filter of
+ * k8s.io/apiserver.
  */
-import type { HttpResponse } from '#transport/http.ts';
+import type { HttpRequest } from '#transport/http.ts';
 import type { Authorizer } from '../attributes.ts';
 import { forbiddenRequest } from '../authorization/forbidden.ts';
-import { plain, type RequestContext, type Stage } from '../pipeline.ts';
+import { plain, type Stage } from '../pipeline.ts';
 import type { RequestInfo } from '../request-info.ts';
 import {
   anonymousUser,
@@ -16,61 +17,59 @@ import {
   unauthenticatedGroup,
 } from '../user.ts';
 
-const prefix = 'impersonate-';
-const extraPrefix = 'impersonate-extra-';
-
-/** What the headers ask for, in the order in which it is authorized. */
-interface Asked {
-  readonly user: string;
+/** The other identity, as the headers give it. */
+interface Requested {
+  readonly name: string;
   readonly uid: string;
   readonly groups: readonly string[];
   readonly extra: Readonly<Record<string, readonly string[]>>;
 }
 
+const authentication = 'authentication.k8s.io';
+const prefix = 'impersonate-';
+const extraPrefix = 'impersonate-extra-';
+
 export function impersonation(authorize: Authorizer): Stage {
   return {
     name: 'Impersonation',
-    async run(context, next): Promise<HttpResponse> {
-      const { request } = context;
-      const asked = askedOf(request.headers);
-      if (asked === undefined) return next(context);
-      if (asked.user === '')
-        return plain(
-          500,
-          `Internal Server Error: ${JSON.stringify(request.target)}: requested ${references(asked)} without impersonating a user\n`,
-        );
-      for (const target of targetsOf(asked)) {
-        const attributes = { user: context.user, info: infoOf(context, target) };
-        const decision = authorize(attributes);
-        if (!decision.allowed) throw forbiddenRequest(attributes, decision.reason);
+    run: async (context, next) => {
+      const requested = requestedBy(context.request);
+      if (requested === undefined) return next(context);
+      if (requested.name === '') {
+        const text = `requested ${described(requested)} without impersonating a user`;
+        return plain(500, `Internal Server Error: ${JSON.stringify(context.request.target)}: ${text}\n`);
       }
-      // What stands behind this server shall not read them again.
-      const headers = request.headers.filter(([name]) => !name.toLowerCase().startsWith(prefix));
-      return next({ ...context, request: { ...request, headers }, user: userOf(asked) });
+      for (const target of targetsOf(requested)) {
+        const info: RequestInfo = { ...context.info, ...target, isResourceRequest: true, verb: 'impersonate' };
+        const decision = authorize({ user: context.user, info });
+        if (!decision.allowed) throw forbiddenRequest({ user: context.user, info }, decision.reason);
+      }
+      const headers = context.request.headers.filter(([name]) => !name.startsWith(prefix));
+      return next({ ...context, request: { ...context.request, headers }, user: userOf(requested) });
     },
   };
 }
 
-function askedOf(headers: readonly (readonly [string, string])[]): Asked | undefined {
-  let user = '';
-  let uid = '';
-  const groups: string[] = [];
-  const extra = new Map<string, string[]>();
-  for (const [given, value] of headers) {
-    const name = given.toLowerCase();
-    if (name === 'impersonate-user') user ||= value;
-    else if (name === 'impersonate-uid') uid ||= value;
-    else if (name === 'impersonate-group') groups.push(value);
-    else if (name.startsWith(extraPrefix)) {
-      const key = unescaped(name.slice(extraPrefix.length));
-      extra.set(key, [...(extra.get(key) ?? []), value]);
-    }
+function requestedBy({ headers }: HttpRequest): Requested | undefined {
+  const values = (name: string) => headers.filter(([key]) => key === name).map(([, value]) => value);
+  const extra: Record<string, string[]> = {};
+  for (const [name, value] of headers) {
+    if (!name.startsWith(extraPrefix)) continue;
+    const key = unescaped(name.slice(extraPrefix.length));
+    extra[key] = [...(extra[key] ?? []), value];
   }
-  if (user === '' && uid === '' && groups.length === 0 && extra.size === 0) return undefined;
-  return { user, uid, groups, extra: Object.fromEntries(extra) };
+  const requested = {
+    name: values('impersonate-user')[0] ?? '',
+    uid: values('impersonate-uid')[0] ?? '',
+    groups: values('impersonate-group'),
+    extra,
+  };
+  const empty =
+    requested.name === '' && requested.uid === '' && requested.groups.length === 0 && Object.keys(extra).length === 0;
+  return empty ? undefined : requested;
 }
 
-/** Keys travel percent-encoded; what is not valid stays as it is. */
+/** Keys of extras are escaped as in paths; one that is not escaped rightly is taken as it is. */
 function unescaped(key: string): string {
   try {
     return decodeURIComponent(key);
@@ -79,46 +78,50 @@ function unescaped(key: string): string {
   }
 }
 
-type Target = Pick<RequestInfo, 'apiGroup' | 'namespace' | 'resource' | 'subresource' | 'name'>;
+type Target = Pick<RequestInfo, 'apiGroup' | 'apiVersion' | 'namespace' | 'resource' | 'subresource' | 'name'>;
 
-function* targetsOf({ user, uid, groups, extra }: Asked): Iterable<Target> {
-  const none = { apiGroup: '', namespace: '', subresource: '' };
-  const account = parseServiceAccountUser(user);
-  if (account === undefined) yield { ...none, resource: 'users', name: user };
-  else yield { ...none, resource: 'serviceaccounts', ...account };
-  for (const name of groups) yield { ...none, resource: 'groups', name };
-  const own = { ...none, apiGroup: 'authentication.k8s.io' };
-  for (const [subresource, values] of Object.entries(extra))
-    for (const name of values) yield { ...own, resource: 'userextras', subresource, name };
-  if (uid !== '') yield { ...own, resource: 'uids', name: uid };
-}
-
-function infoOf({ info }: RequestContext, target: Target): RequestInfo {
-  return { ...info, isResourceRequest: true, verb: 'impersonate', apiVersion: 'v1', parts: [], ...target };
-}
-
-function userOf({ user, uid, groups: asked, extra }: Asked): UserInfo {
-  const groups = [...asked];
-  const account = parseServiceAccountUser(user);
-  // A service account's groups are known, unless others are asked for.
-  if (account !== undefined && asked.length === 0)
-    groups.push(serviceAccountsGroup, `${serviceAccountsGroup}:${account.namespace}`);
-  if (user === anonymousUser) {
-    if (!groups.includes(unauthenticatedGroup)) groups.push(unauthenticatedGroup);
-  } else if (!groups.includes(authenticatedGroup) && !groups.includes(unauthenticatedGroup))
-    groups.push(authenticatedGroup);
-  return { name: user, ...(uid !== '' && { uid }), groups, ...(Object.keys(extra).length > 0 && { extra }) };
-}
-
-/** The references that upstream prints: kind, namespace, name, uid, version, revision, field path. */
-function references({ uid, groups, extra }: Asked): string {
-  const version = 'authentication.k8s.io/v1';
-  const list = [
-    ...groups.map((name) => `{Group  ${name}    }`),
+function targetsOf({ name, uid, groups, extra }: Requested): Target[] {
+  const base = { apiGroup: '', apiVersion: 'v1', namespace: '', subresource: '' };
+  const account = parseServiceAccountUser(name);
+  return [
+    account === undefined
+      ? { ...base, resource: 'users', name }
+      : { ...base, resource: 'serviceaccounts', namespace: account.namespace, name: account.name },
+    ...groups.map((group) => ({ ...base, resource: 'groups', name: group })),
     ...Object.entries(extra).flatMap(([key, values]) =>
-      values.map((value) => `{UserExtra  ${value}  ${version}  ${key}}`),
+      values.map((value) => ({
+        ...base,
+        apiGroup: authentication,
+        resource: 'userextras',
+        subresource: key,
+        name: value,
+      })),
     ),
-    ...(uid === '' ? [] : [`{UID  ${uid}  ${version}  }`]),
+    ...(uid === '' ? [] : [{ ...base, apiGroup: authentication, resource: 'uids', name: uid }]),
   ];
-  return `[${list.join(' ')}]`;
+}
+
+function userOf({ name, uid, groups, extra }: Requested): UserInfo {
+  const account = parseServiceAccountUser(name);
+  const given =
+    groups.length === 0 && account !== undefined
+      ? [serviceAccountsGroup, `${serviceAccountsGroup}:${account.namespace}`]
+      : groups;
+  const standing = name === anonymousUser ? unauthenticatedGroup : authenticatedGroup;
+  const told = given.includes(authenticatedGroup) || given.includes(unauthenticatedGroup);
+  return {
+    name,
+    groups: told ? given : [...given, standing],
+    ...(uid !== '' && { uid }),
+    ...(Object.keys(extra).length > 0 && { extra }),
+  };
+}
+
+function described({ uid, groups, extra }: Requested): string {
+  const parts = [
+    ...groups.map((group) => `{Group ${group}}`),
+    ...Object.entries(extra).map(([key, values]) => `{UserExtra ${values.join(',')} ${key}}`),
+    ...(uid === '' ? [] : [`{UID ${uid}}`]),
+  ];
+  return `[${parts.join(' ')}]`;
 }
