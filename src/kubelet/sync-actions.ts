@@ -47,7 +47,7 @@ export function computeActions(pod: Pod, runtime: RuntimePod, verdicts: Verdicts
 
   const toKill: ContainerToKill[] = [];
   const toStart: ContainerToStart[] = [];
-  const initDone = planInit(pod, runtime, verdicts, toKill, toStart);
+  const initDone = planInit(pod, runtime, sandbox, verdicts, toKill, toStart);
   if (initDone)
     for (const container of pod.spec.containers) {
       const current = latest(runtime, container.name);
@@ -96,29 +96,32 @@ function withoutSandbox(
 
 /**
  * Init containers one after the other; sidecars among them start in order, keep running, and are restarted for ever.
+ * Each sandbox has its own run of them: what ended in an earlier one (before a reboot) does not count.
  * @returns whether the main containers may run
  */
 function planInit(
   pod: Pod,
   runtime: RuntimePod,
+  sandbox: RuntimeSandbox,
   verdicts: Verdicts,
   toKill: ContainerToKill[],
   toStart: ContainerToStart[],
 ): boolean {
   // Once a main container has run, init is over; only sidecars are still looked after.
-  const mainRan = pod.spec.containers.some((container) => latest(runtime, container.name) !== undefined);
+  const mainRan = pod.spec.containers.some(({ name }) => latest(runtime, name)?.sandboxId === sandbox.id);
   for (const container of pod.spec.initContainers ?? []) {
-    const current = latest(runtime, container.name);
+    const newest = latest(runtime, container.name);
+    const current = newest?.sandboxId === sandbox.id ? newest : undefined;
     if (isSidecar(container)) {
       if (current?.state === 'running') {
         const reason = verdicts.mustRestart(current.id);
         if (reason !== undefined) {
           toKill.push({ container: current, reason });
-          toStart.push({ container, restartCount: attemptAfter(current), init: true });
+          toStart.push({ container, restartCount: attemptAfter(newest), init: true });
         } else if (!mainRan && !verdicts.started(current.id)) return false;
         continue;
       }
-      toStart.push({ container, restartCount: attemptAfter(current), init: true });
+      toStart.push({ container, restartCount: attemptAfter(newest), init: true });
       if (!mainRan) return false;
       continue;
     }
@@ -126,7 +129,7 @@ function planInit(
     if (current?.state === 'exited' && current.exitCode === 0) continue;
     if (current?.state === 'running') return false;
     if (current?.state === 'exited' && pod.spec.restartPolicy === 'Never') return false;
-    toStart.push({ container, restartCount: attemptAfter(current), init: true });
+    toStart.push({ container, restartCount: attemptAfter(newest), init: true });
     return false;
   }
   return true;
