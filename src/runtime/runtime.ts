@@ -7,6 +7,7 @@
  * with {@link RuntimeError}.
  */
 import type { Process, Resources, Spec, Status } from '#api-oci/runtime-spec.ts';
+import type { CgroupStats } from '#host-linux/cgroups/manager.ts';
 
 /** Where a stream's bytes go to or come from besides attached clients. A path names a FIFO or a file, opened by the monitor. */
 export type StreamTarget = 'null' | 'pipe' | { readonly path: string };
@@ -88,30 +89,9 @@ export interface ContainerState {
 }
 
 /** One numbered reading of a container's cgroups; what the machine does not offer is absent. */
-export interface Stats {
+export interface Stats extends CgroupStats {
   /** Milliseconds since 1970. */
   readonly readAt: number;
-  /** Nanoseconds. */
-  readonly cpu: {
-    readonly usage: bigint;
-    readonly user: bigint;
-    readonly system: bigint;
-    readonly periods?: bigint;
-    readonly throttledPeriods?: bigint;
-    readonly throttled?: bigint;
-  };
-  /** Bytes. `workingSet` is usage without inactive file pages, as the kubelet counts. */
-  readonly memory: {
-    readonly usage: bigint;
-    readonly limit?: bigint;
-    readonly workingSet: bigint;
-    readonly rss: bigint;
-    readonly pageFaults: bigint;
-    readonly majorPageFaults: bigint;
-    readonly swapUsage?: bigint;
-    readonly oomKills?: bigint;
-  };
-  readonly pids: { readonly current: number; readonly limit?: number };
 }
 
 /** A client of a process's streams. Closing it leaves the process alone. */

@@ -29,7 +29,7 @@ export interface CgroupStats {
     readonly throttledPeriods?: bigint;
     readonly throttled?: bigint;
   };
-  /** Bytes. */
+  /** Bytes. `workingSet` is usage without inactive file pages, as the kubelet counts. */
   readonly memory: {
     readonly usage: bigint;
     readonly limit?: bigint;
