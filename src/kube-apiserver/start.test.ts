@@ -276,3 +276,33 @@ test('unknown and duplicate fields, and values of another type, are told in the 
     /^ "" is invalid: patch: Invalid value: "{.*}": json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32$/,
   );
 });
+
+test('a node gets tokens for pods that run on it, and no others', async () => {
+  await using scope = new Scope();
+  const { call } = await startInMemoryApiserver(scope);
+  await call('POST', '/api/v1/namespaces/default/serviceaccounts', {
+    body: { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } },
+  });
+  const pod = await call('POST', '/api/v1/namespaces/default/pods', {
+    body: {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'p' },
+      spec: { nodeName: 'a', containers: [{ name: 'c', image: 'x' }] },
+    },
+  });
+  const ask = (node: string, boundObjectRef?: object) =>
+    call('POST', '/api/v1/namespaces/default/serviceaccounts/default/token', {
+      body: {
+        apiVersion: 'authentication.k8s.io/v1',
+        kind: 'TokenRequest',
+        metadata: {},
+        spec: { ...(boundObjectRef && { boundObjectRef }) },
+      },
+      user: { user: `system:node:${node}`, groups: ['system:nodes'] },
+    });
+  const ref = { apiVersion: 'v1', kind: 'Pod', name: 'p', uid: pod.object.metadata.uid };
+  assert.equal((await ask('a', ref)).code, 201);
+  assert.match((await ask('a')).text, /node requested token not bound to a pod/);
+  assert.match((await ask('b', ref)).text, /node requested token bound to a pod scheduled on a different node/);
+});

@@ -16,6 +16,7 @@ import { defaultIngressClass } from './admission/default-ingress-class.ts';
 import { defaultTolerationSeconds } from './admission/default-toleration-seconds.ts';
 import { limitRanger } from './admission/limit-ranger.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
+import { nodeRestriction } from './admission/node-restriction.ts';
 import { priority } from './admission/priority.ts';
 import { serviceAccount } from './admission/service-account.ts';
 import { taintNodesByCondition } from './admission/taint-nodes-by-condition.ts';
@@ -119,6 +120,7 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
     namespaceLifecycle(reader),
     limitRanger(reader),
     serviceAccount(reader, prng),
+    nodeRestriction(reader),
     taintNodesByCondition,
     priority(reader),
     defaultTolerationSeconds,

@@ -1,6 +1,13 @@
 /** `POST .../serviceaccounts/NAME/token`: a token for an account, for an audience, for a while, bound to a pod, secret or node. Source: TokenREST. */
 import { type FieldError, invalid } from '#kube-machinery/field-error.ts';
-import { badRequestError, conflictError, failure, invalidError, notFoundError } from '#kube-machinery/status.ts';
+import {
+  badRequestError,
+  conflictError,
+  failure,
+  forbiddenError,
+  invalidError,
+  notFoundError,
+} from '#kube-machinery/status.ts';
 import type { TokenSigner } from '#pki/token-signer.ts';
 import { header } from '#transport/http.ts';
 import { claimsKey, type ServiceAccountClaims } from '../authentication/service-account-token.ts';
@@ -10,7 +17,7 @@ import { parseBody, readBody } from '../rest/body.ts';
 import { timestamp, uuid } from '../rest/create.ts';
 import type { SubresourceVerbs } from '../rest/dispatch.ts';
 import { readStored } from '../rest/get.ts';
-import { respondValue } from '../rest/scope.ts';
+import { type RestScope, respondValue } from '../rest/scope.ts';
 
 interface TokenRequestSpec {
   readonly audiences?: readonly string[];
@@ -55,6 +62,7 @@ export function tokenVerbs(options: {
       const audiences = spec.audiences?.length ? spec.audiences : options.audiences;
       const namespace = info.namespace;
       const bound = await boundClaims(spec, namespace, account, options.reader);
+      restrictNode(scope, spec, options.reader);
       const nowSeconds = Math.floor(deps.clock.now() / 1000);
       // A kubelet's token for a pod: a longer life, with a warning when the file was not read again in time.
       const mounted =
@@ -87,6 +95,24 @@ export function tokenVerbs(options: {
       });
     },
   };
+}
+
+const nodeUserPrefix = 'system:node:';
+
+/** A node may have tokens for the pods it runs, and for nothing else. Source: plugin NodeRestriction. */
+function restrictNode(
+  { user, info }: RestScope,
+  { boundObjectRef: ref }: TokenRequestSpec,
+  reader: ObjectReader,
+): void {
+  if (!user.groups.includes('system:nodes') || !user.name.startsWith(nodeUserPrefix)) return;
+  const refuse = (why: string) => forbiddenError({ group: '', resource: 'serviceaccounts' }, info.name, why);
+  if (ref?.kind !== 'Pod' || !ref.name) throw refuse('node requested token not bound to a pod');
+  if (!ref.uid) throw refuse('node requested token with a pod binding without a uid');
+  const pod = reader.get({ group: '', resource: 'pods' }, info.namespace, ref.name);
+  const { nodeName } = (pod?.['spec'] ?? {}) as { readonly nodeName?: string };
+  if (nodeName !== user.name.slice(nodeUserPrefix.length))
+    throw refuse('node requested token bound to a pod scheduled on a different node');
 }
 
 async function boundClaims(
