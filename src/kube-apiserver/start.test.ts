@@ -279,7 +279,7 @@ test('unknown and duplicate fields, and values of another type, are told in the 
 
 test('a node gets tokens for pods that run on it, and no others', async () => {
   await using scope = new Scope();
-  const { call } = await startInMemoryApiserver(scope);
+  const { call } = await start(scope);
   await call('POST', '/api/v1/namespaces/default/serviceaccounts', {
     body: { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } },
   });
