@@ -52,20 +52,19 @@ export function impersonation(authorize: Authorizer): Stage {
 
 function requestedBy({ headers }: HttpRequest): Requested | undefined {
   const values = (name: string) => headers.filter(([key]) => key === name).map(([, value]) => value);
-  const extra: Record<string, string[]> = {};
+  const extras = new Map<string, string[]>();
   for (const [name, value] of headers) {
     if (!name.startsWith(extraPrefix)) continue;
     const key = unescaped(name.slice(extraPrefix.length));
-    extra[key] = [...(extra[key] ?? []), value];
+    extras.set(key, [...(extras.get(key) ?? []), value]);
   }
   const requested = {
     name: values('impersonate-user')[0] ?? '',
     uid: values('impersonate-uid')[0] ?? '',
     groups: values('impersonate-group'),
-    extra,
+    extra: Object.fromEntries(extras),
   };
-  const empty =
-    requested.name === '' && requested.uid === '' && requested.groups.length === 0 && Object.keys(extra).length === 0;
+  const empty = requested.name === '' && requested.uid === '' && requested.groups.length === 0 && extras.size === 0;
   return empty ? undefined : requested;
 }
 
