@@ -2,7 +2,7 @@
 import { StatusError } from '#kube-machinery/status.ts';
 import { type Command, CommandError, ExitCode } from '../command.ts';
 import { kubeconfigPath } from '../environment.ts';
-import { type FlagTable, flagHelp, parseFlags } from '../flags.ts';
+import { type FlagTable, flagHelp, type Parsed, parseFlags } from '../flags.ts';
 import { fullVersion } from '../version.ts';
 import { describe } from './describe.ts';
 import { get } from './get.ts';
@@ -41,18 +41,17 @@ const verbs = ['get', 'describe', 'create', 'apply', 'delete', 'logs', 'exec', '
 
 export const kubectl: Command = async (args, context) => {
   const { env, stdout, stderr } = context;
-  const [verb, ...rest] = args;
+  const dashes = args.indexOf('--');
+  const before = dashes === -1 ? args : args.slice(0, dashes);
   // For logs, -f means to follow.
-  const dashes = rest.indexOf('--');
-  const own = (dashes === -1 ? rest : rest.slice(0, dashes)).flatMap((argument) =>
-    verb === 'logs' && argument === '-f'
-      ? ['--follow']
-      : argument === '-it' || argument === '-ti'
-        ? ['-i', '-t']
-        : [argument],
+  const logging = before.includes('logs');
+  const own = before.flatMap((argument) =>
+    logging && argument === '-f' ? ['--follow'] : argument === '-it' || argument === '-ti' ? ['-i', '-t'] : [argument],
   );
-  const parsed = parseFlags(own, flags);
-  if (verb === undefined || parsed.bool('help') || verb === '--help' || verb === '-h') {
+  const all = parseFlags(own, flags);
+  const [verb, ...operands] = all.operands;
+  const parsed: Parsed = { ...all, operands };
+  if (verb === undefined || parsed.bool('help')) {
     stdout.write(`Usage: wherry kubectl VERB [ARGUMENT...]\n\nVerbs: ${verbs.join(', ')}\n\n${flagHelp(flags)}`);
     return ExitCode.ok;
   }
@@ -81,7 +80,7 @@ export const kubectl: Command = async (args, context) => {
       case 'logs':
         return await logs(session, parsed, context, aborter.signal);
       case 'exec':
-        return await exec(session, parsed, dashes === -1 ? [] : rest.slice(dashes + 1), context);
+        return await exec(session, parsed, dashes === -1 ? [] : args.slice(dashes + 1), context);
       default: {
         const server = await session.client.raw<{ readonly gitVersion: string }>('/version');
         stdout.write(`Client Version: ${fullVersion}\nServer Version: ${server.gitVersion}\n`);

@@ -1,0 +1,102 @@
+/**
+ * A machine without a kubectl: the same things by `wherry kubectl`, on a real node and on a hollow one, in namespaces of their own. Needs root.
+ *
+ *     bin/node e2e/own-kubectl.ts
+ */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { enterOwnNamespaces } from './own-namespaces.ts';
+import { eventually, type Running, run, start } from './shell.ts';
+import { createSteps } from './steps.ts';
+
+enterOwnNamespaces();
+
+const root = new URL('..', import.meta.url).pathname;
+const wherry = join(root, 'bin/wherry');
+const home = mkdtempSync(join(tmpdir(), 'wherry-kubectl-'));
+const env = { HOME: home, KUBECONFIG: join(home, 'kubeconfig') };
+const { step, finish } = createSteps();
+const kubectl = async (...args: string[]) => (await run(wherry, ['kubectl', ...args], { env })).stdout;
+const ready = () =>
+  eventually(
+    'up is ready',
+    async () => up.output(),
+    (text) => text.includes('ready in'),
+    60_000,
+  );
+let up: Running;
+
+const real = ['--name', `own${process.pid % 10_000}`, '--data-dir', join(home, 'real')];
+await step('up with a real node, get nodes', async () => {
+  up = start(wherry, ['up', ...real], env);
+  await ready();
+  assert.match(await kubectl('get', 'nodes', '-o', 'wide'), /^NAME +STATUS[^\n]*\n\S+ +Ready /);
+});
+await step('create, get, describe', async () => {
+  assert.equal(
+    await kubectl('create', 'deployment', 'hello', '--image=wherry/hello:1', '--replicas=2'),
+    'deployment.apps/hello created\n',
+  );
+  await eventually(
+    'both run',
+    () => kubectl('get', 'pods'),
+    (text) => (text.match(/1\/1 +Running/g) ?? []).length === 2,
+  );
+  assert.match(await kubectl('describe', 'deployment', 'hello'), /ScalingReplicaSet/);
+  assert.match(await kubectl('get', 'deploy', 'hello', '-o', 'yaml'), /replicas: 2/);
+});
+await step('logs and exec, with input and exit code', async () => {
+  assert.match(await kubectl('logs', 'deploy/hello'), /serves on port 80/);
+  assert.match(await kubectl('exec', 'deploy/hello', '--', 'wget', '-qO-', 'http://localhost'), /Hello from/);
+  const { stdout, code } = await run(wherry, ['kubectl', 'exec', '-i', 'deploy/hello', '--', 'sh'], {
+    env,
+    input: 'echo said\nexit 5\n',
+    mayFail: true,
+  });
+  assert.equal(stdout, 'said\n');
+  assert.equal(code, 5);
+});
+await step('apply twice, then changed', async () => {
+  const file = join(root, 'e2e/app.yaml');
+  assert.equal((await kubectl('apply', '-f', file)).match(/ created/g)?.length, 5);
+  assert.equal((await kubectl('apply', '-f', file)).match(/ unchanged/g)?.length, 5);
+  await eventually(
+    'its pods run',
+    () => kubectl('-n', 'app', 'get', 'deploy', 'web'),
+    (text) => text.includes('2/2'),
+  );
+});
+await step('delete', async () => {
+  assert.match(await kubectl('delete', '-f', join(root, 'e2e/app.yaml')), /namespace "app" deleted/);
+  assert.equal(
+    await kubectl('delete', 'deployment', 'hello'),
+    'deployment.apps "hello" deleted from default namespace\n',
+  );
+  const { stderr, code } = await run(wherry, ['kubectl', 'get', 'deployment', 'hello'], { env, mayFail: true });
+  assert.equal(stderr, 'Error from server (NotFound): deployments.apps "hello" not found\n');
+  assert.equal(code, 1);
+});
+await step('down', async () => {
+  await run(wherry, ['down', '--purge', ...real], { env });
+  assert.equal(await up.ended, 0);
+});
+
+const hollow = ['--name', 'hollow', '--data-dir', join(home, 'hollow')];
+await step('a hollow node runs pods without containers', async () => {
+  up = start(wherry, ['up', ...hollow, '--node', 'hollow'], env);
+  await ready();
+  await kubectl('create', 'deployment', 'hello', '--image=any/image:1', '--replicas=20');
+  await eventually(
+    'all run',
+    () => kubectl('get', 'deploy', 'hello'),
+    (text) => text.includes('20/20'),
+  );
+});
+await step('down, and nothing is left', async () => {
+  await run(wherry, ['down', '--purge', ...hollow], { env });
+  assert.equal(await up.ended, 0);
+  rmSync(home, { recursive: true });
+});
+process.exitCode = finish();
