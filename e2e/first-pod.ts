@@ -11,7 +11,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assertInventory, takeInventory } from '#testkit/inventory.ts';
 import { referenceBinary } from '#testkit/reference.ts';
+import { clientNodeSteps } from './client-node-steps.ts';
 import { enterOwnNamespaces } from './own-namespaces.ts';
+import { registrySteps } from './registry-steps.ts';
 import { eventually, type Running, run, start } from './shell.ts';
 import { createSteps } from './steps.ts';
 
@@ -73,6 +75,8 @@ const waitingReason = async (selector: string) =>
 const before = takeInventory(mine);
 try {
   await whatAUserDoes();
+  await registrySteps({ step }, kubectl);
+  await clientNodeSteps({ step }, kubeconfig);
   await badDays();
 } finally {
   await step('down --purge: nothing is left in the kernel or on the disk', async () => {

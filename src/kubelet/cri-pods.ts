@@ -147,7 +147,8 @@ function containerOf(status: CriContainerStatus, sandboxId: string): RuntimeCont
     reason: status.reason,
     message: status.message,
     image: status.image?.userSpecifiedImage || status.image?.image || '',
-    imageId: status.imageId || status.imageRef,
+    // What a pod's status calls imageID is the runtime's reference: the name with the digest it was pulled by.
+    imageId: status.imageRef || status.imageId,
     logPath: status.logPath,
   };
 }
