@@ -1,5 +1,6 @@
 /** Steps of `@kubernetes/client-node`, unchanged, with the kubeconfig that `wherry up` wrote: exec, logs and an informer on real pods. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { PassThrough, Readable } from 'node:stream';
 import { CoreV1Api, Exec, KubeConfig, Log, makeInformer, type V1Status } from '@kubernetes/client-node';
 import { eventually } from './shell.ts';
@@ -34,15 +35,21 @@ export async function clientNodeSteps({ step }: Pick<Steps, 'step'>, kubeconfig:
     assert.equal(status.status, 'Failure');
     assert.deepEqual(status.details?.causes, [{ reason: 'ExitCode', message: '3' }]);
   });
-  await step('client-node: logs, followed', async () => {
+  await step('client-node: logs, followed to the end of the container', async () => {
     const out = capture();
-    const aborter = await new Log(config).log(namespace, await helloPod(), 'hello', out.stream, { follow: true });
+    const command = ['sh', '-c', 'echo first; sleep 1; echo last'];
+    const spec = { restartPolicy: 'Never', containers: [{ name: 'talker', image: 'wherry/hello:1', command }] };
+    await core.createNamespacedPod({ namespace, body: { metadata: { name: 'talker' }, spec } });
     await eventually(
-      'the log',
-      async () => out.text(),
-      (text) => text.includes('serves on port 80'),
+      'the pod runs',
+      () => core.readNamespacedPod({ namespace, name: 'talker' }),
+      ({ status }) => status?.phase === 'Running',
     );
-    aborter.abort();
+    const ended = once(out.stream, 'end', { signal: AbortSignal.timeout(10_000) });
+    await new Log(config).log(namespace, 'talker', 'talker', out.stream, { follow: true });
+    await ended;
+    assert.equal(out.text(), 'first\nlast\n');
+    await core.deleteNamespacedPod({ namespace, name: 'talker' });
   });
   await step('client-node: an informer sees a pod come, run and go', async () => {
     const seen: string[] = [];
