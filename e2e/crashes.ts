@@ -1,0 +1,216 @@
+/**
+ * `wherry up` is killed with SIGKILL at seeded moments while four writers create, replace, patch and delete over TLS. After each restart:
+ * every acknowledged write is there, containers kept their pid and start time, and a watch from a revision seen before the crash tells every
+ * write since, in order. Needs root and the reference packages.
+ *
+ *     bin/node e2e/crashes.ts [--times=10] [--seed=1]
+ */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { systemClock } from '#host/clock.ts';
+import { createKubeClient, type ResourceClient } from '#kube-client/client.ts';
+import type { ApiObject } from '#kube-client/resource-ref.ts';
+import { StatusError } from '#kube-machinery/status.ts';
+import { below, seededPrng } from '#std/prng.ts';
+import { assertInventory, takeInventory } from '#testkit/inventory.ts';
+import { referenceBinary } from '#testkit/reference.ts';
+import { createFetch } from '#transport/fetch.ts';
+import { enterOwnNamespaces } from './own-namespaces.ts';
+import { eventually, type Running, run, start } from './shell.ts';
+import { createSteps } from './steps.ts';
+
+enterOwnNamespaces();
+
+const { values } = parseArgs({
+  options: { times: { type: 'string', default: '10' }, seed: { type: 'string', default: '1' } },
+});
+const times = Number(values.times);
+const prng = seededPrng(Number(values.seed));
+const wherry = new URL('../bin/wherry', import.meta.url).pathname;
+const home = mkdtempSync(join(tmpdir(), 'wherry-crashes-'));
+const name = `crash${process.pid % 10_000}`;
+const dataDir = join(home, 'data');
+const env = { HOME: home, KUBECONFIG: join(home, 'kubeconfig') };
+const cluster = ['--name', name, '--data-dir', dataDir];
+const mine = { only: (text: string) => text.includes(name) || text.includes(home) };
+const kubectl = (...args: string[]) => run(referenceBinary('kubectl', 'kubectl'), args, { env });
+const { step, finish } = createSteps();
+
+interface ConfigMap extends ApiObject {
+  readonly data?: Readonly<Record<string, string>>;
+}
+/** What a name holds: the number of its last write; undefined when it is not there. */
+type Held = number | undefined;
+
+const writersCount = 4;
+const namesEach = 5;
+const killWithinMs = 400;
+const held = new Map<string, Held>();
+let writeNumber = 0;
+let up: Running;
+
+const before = takeInventory(mine);
+try {
+  await step('up, with two containers', async () => {
+    await startUp();
+    await kubectl('create', 'deployment', 'hello', '--image=wherry/hello:1', '--replicas=2');
+    await kubectl('rollout', 'status', 'deployment/hello', '--timeout=30s');
+  });
+  for (let time = 1; time <= times; time++) await step(`kill ${time}`, crash);
+} finally {
+  await step('down --purge: nothing is left', async () => {
+    await run(wherry, ['down', '--purge', ...cluster], { env });
+    await assertInventory(before, mine);
+    rmSync(home, { recursive: true });
+  });
+}
+process.exitCode = finish();
+
+async function startUp(): Promise<void> {
+  up = start(wherry, ['up', ...cluster], env);
+  await eventually(
+    'up is ready',
+    async () => up.output(),
+    (text) => {
+      if (up.child.exitCode !== null) throw new Error(`up ended: ${text}`);
+      return text.includes('ready in');
+    },
+  );
+}
+
+/** With the cluster administrator's certificate, on connections of their own: none outlives a crash. */
+async function connect(): Promise<{ readonly maps: ResourceClient<ConfigMap>; readonly fetch: AsyncDisposable }> {
+  const { stdout } = await kubectl('config', 'view', '--raw', '--minify', '-o', 'json');
+  const config = JSON.parse(stdout) as KubeconfigView;
+  const decode = (text: string) => Buffer.from(text, 'base64').toString();
+  const { cluster: server } = config.clusters[0]!;
+  const { user } = config.users[0]!;
+  const fetch = createFetch({
+    address: server.server,
+    tls: {
+      ca: decode(server['certificate-authority-data']),
+      certificate: decode(user['client-certificate-data']),
+      key: decode(user['client-key-data']),
+    },
+  });
+  const client = createKubeClient({ fetch, clock: systemClock, prng });
+  const ref = { group: '', version: 'v1', resource: 'configmaps', kind: 'ConfigMap', namespaced: true };
+  return { maps: client.resource<ConfigMap>(ref, 'default'), fetch };
+}
+interface KubeconfigView {
+  readonly clusters: readonly { readonly cluster: { readonly server: string; 'certificate-authority-data': string } }[];
+  readonly users: readonly {
+    readonly user: { readonly 'client-certificate-data': string; readonly 'client-key-data': string };
+  }[];
+}
+
+async function crash(): Promise<void> {
+  const { maps, fetch } = await connect();
+  const since = (await maps.list()).metadata.resourceVersion!;
+  const containers = containersRunning();
+  assert.equal(containers.length, 2, containers.join('\n'));
+  const acknowledged: string[][] = [];
+  const inFlight = new Map<string, Held>();
+  const writers = Array.from({ length: writersCount }, (_, writer) => {
+    acknowledged.push([]);
+    return write(maps, writer, acknowledged[writer]!, inFlight);
+  });
+  await sleep(20 + below(prng, killWithinMs));
+  up.child.kill('SIGKILL');
+  await up.ended;
+  await Promise.all(writers);
+  await fetch[Symbol.asyncDispose]();
+
+  await startUp();
+  assert.deepEqual(containersRunning(), containers, 'containers kept pid and start time');
+  const { maps: again, fetch: secondFetch } = await connect();
+  try {
+    const there = new Map(
+      (await again.list()).items.map((item) => [item.metadata.name, Number(item.data?.['n'])] as const),
+    );
+    for (const [key, number] of held) {
+      const now = there.get(key);
+      if (now === number) continue;
+      assert.ok(inFlight.has(key) && inFlight.get(key) === now, `${key} holds ${now}, acknowledged was ${number}`);
+    }
+    const told = await replay(again, since);
+    for (const list of acknowledged) {
+      const known = new Set(list);
+      assert.deepEqual(
+        told.filter((event) => known.has(event)),
+        list,
+        'the watch tells each acknowledged write, in order',
+      );
+    }
+    // What was in flight is settled by what is there.
+    for (const key of inFlight.keys()) held.set(key, there.get(key));
+    assert.ok(acknowledged.flat().length > 0, 'nothing was written');
+  } finally {
+    await secondFetch[Symbol.asyncDispose]();
+  }
+}
+
+/** Writes to its own names, one after the other, until the connection ends. */
+async function write(
+  maps: ResourceClient<ConfigMap>,
+  writer: number,
+  acknowledged: string[],
+  inFlight: Map<string, Held>,
+): Promise<void> {
+  for (;;) {
+    const key = `w${writer}-${below(prng, namesEach)}`;
+    const was = held.get(key);
+    const number = ++writeNumber;
+    const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: key }, data: { n: String(number) } };
+    const verb = was === undefined ? 'create' : (['update', 'patch', 'delete'] as const)[below(prng, 3)]!;
+    const will = verb === 'delete' ? undefined : number;
+    inFlight.set(key, will);
+    try {
+      if (verb === 'create') await maps.create(object);
+      else if (verb === 'update') await maps.update(object);
+      else if (verb === 'patch') await maps.patch(key, 'merge', { data: object.data });
+      else await maps.delete(key);
+    } catch (error) {
+      if (error instanceof StatusError) throw error;
+      return;
+    }
+    inFlight.delete(key);
+    held.set(key, will);
+    const type = { create: 'ADDED', update: 'MODIFIED', patch: 'MODIFIED', delete: 'DELETED' }[verb];
+    acknowledged.push(`${type} ${key} ${will ?? was}`);
+  }
+}
+
+/** The events since a revision, up to one that is made now. */
+async function replay(maps: ResourceClient<ConfigMap>, since: string): Promise<string[]> {
+  const marker = `marker-${++writeNumber}`;
+  await maps.create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: marker }, data: { n: '0' } });
+  const told: string[] = [];
+  for await (const { type, object } of maps.watch({
+    resourceVersion: since,
+    timeoutSeconds: 20,
+    signal: AbortSignal.timeout(20_000),
+  })) {
+    if (object.metadata.name === marker) break;
+    told.push(`${type} ${object.metadata.name} ${object.data?.['n']}`);
+  }
+  await maps.delete(marker);
+  return told;
+}
+
+/** `command (pid) started at TICKS`, sorted. */
+function containersRunning(): string[] {
+  return takeInventory(mine)
+    .processes.filter((line) => /^(\/bin)?\/hello/.test(line))
+    .map((line) => {
+      const pid = /\((\d+)\)/.exec(line)![1]!;
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      // Field 22; counted after the name, which may hold anything.
+      return `${line} started at ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`;
+    })
+    .sort();
+}
