@@ -369,7 +369,7 @@ async function badDays(): Promise<void> {
       () => kubectl('get', 'events', '--field-selector', 'involvedObject.name=huge'),
       (text) => /FailedScheduling.*0\/1 nodes are available: 1 Insufficient cpu/.test(text),
     );
-    assert.match(await tool('why', 'pod/huge', ...cluster), /Insufficient cpu/);
+    assert.match(await tool('why', 'pod/huge', ...cluster), /NodeResourcesFit: Insufficient cpu/);
     await kubectl('delete', 'pod', 'huge');
   });
   await step('a crash loop', async () => {

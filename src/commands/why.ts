@@ -1,6 +1,7 @@
 /** `wherry why KIND/NAME`: who wrote an object lately and what made them, and for a pod what the scheduler thought of each node. */
 import { resources } from '#api-kube/resources.ts';
 import { defaultClusterName } from '#cluster/paths.ts';
+import type { Verdict } from '#kube-scheduler/verdicts.ts';
 import { type Command, CommandError, ExitCode } from './command.ts';
 import { ask } from './control-client.ts';
 import { type FlagTable, flagHelp, parseFlags } from './flags.ts';
@@ -25,7 +26,7 @@ interface Write {
 interface Answer {
   readonly writes: readonly Write[];
   readonly state?: readonly string[];
-  readonly scheduling?: unknown;
+  readonly scheduling?: Verdict;
 }
 
 export const why: Command = async (args, { env, stdout }) => {
@@ -56,6 +57,7 @@ export const why: Command = async (args, { env, stdout }) => {
       `nothing is known of ${resource.singular}/${objectName}${namespace && ` in ${namespace}`}`,
     );
   for (const line of answer.state ?? []) stdout.write(`${line}\n`);
+  for (const line of schedulingLines(answer.scheduling)) stdout.write(`${line}\n`);
   stdout.write('written by, newest first:\n');
   for (const { atMs, verb, user, cause } of answer.writes)
     stdout.write(
@@ -63,3 +65,20 @@ export const why: Command = async (args, { env, stdout }) => {
     );
   return ExitCode.ok;
 };
+
+/** Each node's verdict, as the scheduler's plugins gave it. */
+function schedulingLines(verdict: Verdict | undefined): string[] {
+  switch (verdict?.kind) {
+    case 'Scheduled':
+      return [`scheduled to ${verdict.node}`, ...verdict.scores.map(({ node, total }) => `  ${node}: score ${total}`)];
+    case 'Unschedulable':
+      return [
+        `not scheduled after ${verdict.attempts} attempts, ${verdict.nodesTotal} nodes:`,
+        ...verdict.rejections.map(({ node, plugin, reasons }) => `  ${node}: ${plugin}: ${reasons.join(', ')}`),
+      ];
+    case 'Error':
+      return [`scheduling failed: ${verdict.message}`];
+    default:
+      return [];
+  }
+}
