@@ -311,7 +311,11 @@ async function copyAside(disk: Disk, path: string): Promise<void> {
   const file = await disk.open(`${path}.broken`);
   try {
     await file.truncate(0);
-    await file.write(bytes, 0);
+    // The zeros that the file was made with stay a hole: on a disk that was full, the copy must not want room for all of it.
+    let end = bytes.length;
+    while (end > 0 && bytes[end - 1] === 0) end--;
+    await file.write(bytes.subarray(0, end), 0);
+    await file.truncate(bytes.length);
     await file.sync();
   } finally {
     await file[Symbol.asyncDispose]();
