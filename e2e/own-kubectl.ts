@@ -48,7 +48,12 @@ await step('create, get, describe', async () => {
   assert.match(await kubectl('get', 'deploy', 'hello', '-o', 'yaml'), /replicas: 2/);
 });
 await step('logs and exec, with input and exit code', async () => {
-  assert.match(await kubectl('logs', 'deploy/hello'), /serves on port 80/);
+  // Running is said when the process is there; its first line follows.
+  await eventually(
+    'it serves',
+    () => kubectl('logs', 'deploy/hello'),
+    (text) => text.includes('serves on port 80'),
+  );
   assert.match(await kubectl('exec', 'deploy/hello', '--', 'wget', '-qO-', 'http://localhost'), /Hello from/);
   const { stdout, code } = await run(wherry, ['kubectl', 'exec', '-i', 'deploy/hello', '--', 'sh'], {
     env,
