@@ -51,6 +51,10 @@ const byResource: Readonly<Record<string, Readonly<Record<string, Read>>>> = {
   'replicasets.apps': { 'status.replicas': (object) => at('status', 'replicas')(object) || '0' },
   'jobs.batch': { 'status.successful': (object) => at('status', 'succeeded')(object) || '0' },
   'certificatesigningrequests.certificates.k8s.io': { 'spec.signerName': at('spec', 'signerName') },
+  'resourceslices.resource.k8s.io': {
+    'spec.nodeName': at('spec', 'nodeName'),
+    'spec.driver': at('spec', 'driver'),
+  },
   'ipaddresses.networking.k8s.io': { 'spec.parentRef.resource': at('spec', 'parentRef', 'resource') },
 };
 

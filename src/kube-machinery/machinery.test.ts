@@ -94,6 +94,12 @@ describe('quantities', () => {
     for (const text of ['', 'x', '1 Gi', '1KB', '.', '1Zi', '--1'])
       assert.throws(() => parseQuantity(text), QuantityError, text);
   });
+  test('letters of suffixes that are none together', () => {
+    for (const text of ['1K', '512mi', '5e', '1KK'])
+      assert.throws(() => parseQuantity(text), { message: "unable to parse quantity's suffix" }, text);
+    for (const text of ['lots', '1Gb', '1.5.5', '1 Gi'])
+      assert.throws(() => parseQuantity(text), /^QuantityError: quantities must match the regular expression/, text);
+  });
   test('the canonical form means the same', () => {
     fc.assert(
       fc.property(

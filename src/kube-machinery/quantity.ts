@@ -78,6 +78,9 @@ export class Quantity {
 /** @throws QuantityError with upstream's text */
 export function parseQuantity(text: string): Quantity {
   const match = /^([+-]?)(\d*)(?:\.(\d*))?(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]|[eE][+-]?\d+)?$/.exec(text);
+  // A number, and letters that are in suffixes but are none together: `512mi`, `1K`.
+  if (match === null && /^[+-]?\d+(\.\d*)?[eEinumkKMGTP]+[+-]?\d*$/.test(text))
+    throw new QuantityError("unable to parse quantity's suffix");
   if (match === null || ((match[2] ?? '') === '' && (match[3] ?? '') === ''))
     throw new QuantityError(
       "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",

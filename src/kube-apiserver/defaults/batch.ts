@@ -1,7 +1,7 @@
 /** Defaults of jobs and cron jobs. Source: pkg/apis/batch/v1/defaults.go. */
 import type { KubeObject } from '../object.ts';
 import { defaultTemplate } from './pod.ts';
-import { under } from './under.ts';
+import { under, underZero } from './under.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -9,8 +9,8 @@ export function defaultBatch(object: KubeObject): KubeObject {
   const spec = (object['spec'] ?? {}) as Fields;
   if (object.kind === 'Job') return { ...object, spec: defaultJobSpec(spec) };
   const filled = under(
-    { concurrencyPolicy: 'Allow', suspend: false, successfulJobsHistoryLimit: 3, failedJobsHistoryLimit: 1 },
-    spec,
+    { suspend: false, successfulJobsHistoryLimit: 3, failedJobsHistoryLimit: 1 },
+    underZero({ concurrencyPolicy: 'Allow' }, spec),
   ) as Fields;
   const template = (filled['jobTemplate'] ?? {}) as Fields;
   return {

@@ -1,6 +1,7 @@
 /** Defaults of the small kinds of the core group. Source: pkg/apis/core/v1/defaults.go. */
 import type { KubeObject } from '../object.ts';
-import { under } from './under.ts';
+import { defaultTemplate } from './pod.ts';
+import { under, underZero } from './under.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -15,7 +16,7 @@ export function defaultCore(object: KubeObject): KubeObject {
       return { ...object, metadata: { ...object.metadata, labels } };
     }
     case 'Secret':
-      return { ...object, type: object['type'] ?? 'Opaque' };
+      return { ...object, type: object['type'] || 'Opaque' };
     case 'PersistentVolumeClaim':
       return {
         ...object,
@@ -28,6 +29,8 @@ export function defaultCore(object: KubeObject): KubeObject {
         spec: under({ persistentVolumeReclaimPolicy: 'Retain', volumeMode: 'Filesystem' }, spec),
         status: under({ phase: 'Pending' }, object['status']),
       };
+    case 'PodTemplate':
+      return { ...object, template: defaultTemplate(object['template']) };
     case 'Endpoints': {
       const subsets = object['subsets'];
       if (!Array.isArray(subsets)) return object;
@@ -36,7 +39,7 @@ export function defaultCore(object: KubeObject): KubeObject {
         subsets: subsets.map((subset: Fields) => ({
           ...subset,
           ...(Array.isArray(subset['ports']) && {
-            ports: subset['ports'].map((port: Fields) => under({ protocol: 'TCP' }, port)),
+            ports: subset['ports'].map((port: Fields) => underZero({ protocol: 'TCP' }, port)),
           }),
         })),
       };

@@ -1,19 +1,16 @@
 /** Defaults of pods and of pod templates. Source: pkg/apis/core/v1/defaults.go. */
 import type { KubeObject } from '../object.ts';
-import { under } from './under.ts';
+import { under, underZero } from './under.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
 export function defaultPod(pod: KubeObject): KubeObject {
-  const spec = { enableServiceLinks: true, ...(pod['spec'] as Fields | undefined) };
-  const containers = (value: unknown) => withRequests(value);
+  const spec: Fields = { enableServiceLinks: true, ...(pod['spec'] as Fields | undefined) };
+  // Templates have neither: what a pod is given here must not show up in the objects that make pods.
+  const change = (container: Fields) => withHostPorts(withRequests(container), spec['hostNetwork'] === true);
   return {
     ...pod,
-    spec: defaultPodSpec({
-      ...spec,
-      ...('containers' in spec && { containers: containers((spec as Fields)['containers']) }),
-      ...('initContainers' in spec && { initContainers: containers((spec as Fields)['initContainers']) }),
-    }),
+    spec: defaultPodSpec({ ...spec, ...mapped(spec, 'containers', change), ...mapped(spec, 'initContainers', change) }),
   };
 }
 
@@ -28,24 +25,18 @@ export function defaultTemplate(template: unknown): Fields {
 
 function defaultPodSpec(spec: Fields): Fields {
   const filled = under(
-    {
-      restartPolicy: 'Always',
-      terminationGracePeriodSeconds: 30,
-      dnsPolicy: 'ClusterFirst',
-      securityContext: {},
-      schedulerName: 'default-scheduler',
-    },
-    spec,
+    // Zero seconds of grace are not the same as nothing.
+    { terminationGracePeriodSeconds: 30, securityContext: {} },
+    underZero({ restartPolicy: 'Always', dnsPolicy: 'ClusterFirst', schedulerName: 'default-scheduler' }, spec),
   ) as Fields;
-  const hostNetwork = filled['hostNetwork'] === true;
-  const serviceAccountName = filled['serviceAccountName'] ?? filled['serviceAccount'];
+  const serviceAccountName = filled['serviceAccountName'] || filled['serviceAccount'];
   return {
     ...filled,
     // The old name of the field mirrors the new one.
     ...(serviceAccountName !== undefined && { serviceAccountName, serviceAccount: serviceAccountName }),
-    ...mapped(filled, 'containers', (container) => defaultContainer(container, hostNetwork)),
-    ...mapped(filled, 'initContainers', (container) => defaultContainer(container, hostNetwork)),
-    ...mapped(filled, 'ephemeralContainers', (container) => defaultContainer(container, hostNetwork)),
+    ...mapped(filled, 'containers', defaultContainer),
+    ...mapped(filled, 'initContainers', defaultContainer),
+    ...mapped(filled, 'ephemeralContainers', defaultContainer),
     ...mapped(filled, 'volumes', defaultVolume),
   };
 }
@@ -56,8 +47,8 @@ function mapped(fields: Fields, key: string, change: (item: Fields) => Fields): 
   return Array.isArray(list) ? { [key]: list.map((item) => change(item as Fields)) } : {};
 }
 
-function defaultContainer(container: Fields, hostNetwork: boolean): Fields {
-  const filled = under(
+function defaultContainer(container: Fields): Fields {
+  const filled = underZero(
     {
       resources: {},
       terminationMessagePath: '/dev/termination-log',
@@ -73,10 +64,7 @@ function defaultContainer(container: Fields, hostNetwork: boolean): Fields {
   return {
     ...filled,
     ...probes,
-    ...mapped(filled, 'ports', (port) => ({
-      ...under({ protocol: 'TCP' }, port),
-      ...(hostNetwork && port['hostPort'] === undefined && { hostPort: port['containerPort'] }),
-    })),
+    ...mapped(filled, 'ports', (port) => underZero({ protocol: 'TCP' }, port)),
     ...mapped(filled, 'env', defaultEnv),
     ...(lifecycle && {
       lifecycle: Object.fromEntries(
@@ -92,12 +80,12 @@ function defaultEnv(variable: Fields): Fields {
   const from = variable['valueFrom'] as Fields | undefined;
   const field = from?.['fieldRef'] as Fields | undefined;
   if (field === undefined) return variable;
-  return { ...variable, valueFrom: { ...from, fieldRef: under({ apiVersion: 'v1' }, field) } };
+  return { ...variable, valueFrom: { ...from, fieldRef: underZero({ apiVersion: 'v1' }, field) } };
 }
 
 function defaultProbe(probe: Fields): Fields {
   return defaultHandler(
-    under({ timeoutSeconds: 1, periodSeconds: 10, successThreshold: 1, failureThreshold: 3 }, probe) as Fields,
+    underZero({ timeoutSeconds: 1, periodSeconds: 10, successThreshold: 1, failureThreshold: 3 }, probe) as Fields,
   );
 }
 
@@ -106,7 +94,7 @@ function defaultHandler(handler: Fields): Fields {
   const grpc = handler['grpc'] as Fields | undefined;
   return {
     ...handler,
-    ...(http && { httpGet: under({ path: '/', scheme: 'HTTP' }, http) }),
+    ...(http && { httpGet: underZero({ path: '/', scheme: 'HTTP' }, http) }),
     ...(grpc && { grpc: under({ service: '' }, grpc) }),
   };
 }
@@ -138,6 +126,8 @@ export function defaultVolume(volume: Fields): Fields {
   if (!Object.keys(volume).some((key) => !sources.has(key))) filled['emptyDir'] = {};
   for (const [source, defaults] of Object.entries(volumeDefaults))
     if (filled[source] !== undefined) filled[source] = under(defaults, filled[source]);
+  const image = filled['image'] as Fields | undefined;
+  if (image !== undefined) filled['image'] = underZero({ pullPolicy: pullPolicyOf(image['reference']) }, image);
   for (const name of ['downwardAPI', 'projected']) {
     const source = filled[name] as Fields | undefined;
     if (source !== undefined) filled[name] = defaultSources(source);
@@ -148,7 +138,7 @@ export function defaultVolume(volume: Fields): Fields {
 function defaultSources(source: Fields): Fields {
   const items = (item: Fields): Fields => {
     const field = item['fieldRef'] as Fields | undefined;
-    return field ? { ...item, fieldRef: under({ apiVersion: 'v1' }, field) } : item;
+    return field ? { ...item, fieldRef: underZero({ apiVersion: 'v1' }, field) } : item;
   };
   return {
     ...source,
@@ -166,12 +156,18 @@ function defaultSources(source: Fields): Fields {
 }
 
 /** Limits stand for requests that are not given. */
-function withRequests(containers: unknown): unknown {
-  if (!Array.isArray(containers)) return containers;
-  return containers.map((container: Fields) => {
-    const resources = (container['resources'] ?? {}) as Fields;
-    const limits = resources['limits'] as Fields | undefined;
-    if (limits === undefined) return container;
-    return { ...container, resources: { ...resources, requests: under(limits, resources['requests']) } };
-  });
+function withRequests(container: Fields): Fields {
+  const resources = (container['resources'] ?? {}) as Fields;
+  const limits = resources['limits'] as Fields | undefined;
+  if (limits === undefined) return container;
+  return { ...container, resources: { ...resources, requests: under(limits, resources['requests']) } };
+}
+
+/** In the node's network a port of the container is one of the node. */
+function withHostPorts(container: Fields, hostNetwork: boolean): Fields {
+  if (!hostNetwork) return container;
+  return {
+    ...container,
+    ...mapped(container, 'ports', (port) => underZero({ hostPort: port['containerPort'] }, port)),
+  };
 }

@@ -1,11 +1,12 @@
 /** Defaults of services; addresses are another matter (`service-ip/`). Source: pkg/apis/core/v1/defaults.go. */
 import type { KubeObject } from '../object.ts';
-import { under } from './under.ts';
+import { underZero } from './under.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
 export function defaultService(service: KubeObject): KubeObject {
-  const spec = under({ sessionAffinity: 'None', type: 'ClusterIP' }, service['spec']) as Fields;
+  const given = underZero({ sessionAffinity: 'None', type: 'ClusterIP' }, service['spec']) as Fields;
+  const { sessionAffinityConfig, ...spec } = given;
   const type = spec['type'];
   const addresses = (spec['externalIPs'] ?? []) as readonly string[];
   const external = type === 'NodePort' || type === 'LoadBalancer' || (type === 'ClusterIP' && addresses.length > 0);
@@ -15,16 +16,23 @@ export function defaultService(service: KubeObject): KubeObject {
     spec: {
       ...spec,
       ...(Array.isArray(ports) && {
-        ports: ports.map((port: Fields) => under({ protocol: 'TCP', targetPort: port['port'] }, port)),
+        ports: ports.map((port: Fields) => underZero({ protocol: 'TCP', targetPort: port['port'] }, port)),
       }),
-      ...(spec['sessionAffinity'] === 'ClientIP' && {
-        sessionAffinityConfig: under({ clientIP: { timeoutSeconds: 10800 } }, spec['sessionAffinityConfig']),
-      }),
+      ...affinity(spec['sessionAffinity'], sessionAffinityConfig),
       ...(type !== 'ExternalName' && { internalTrafficPolicy: spec['internalTrafficPolicy'] ?? 'Cluster' }),
-      ...(external && { externalTrafficPolicy: spec['externalTrafficPolicy'] ?? 'Cluster' }),
+      ...(external && { externalTrafficPolicy: spec['externalTrafficPolicy'] || 'Cluster' }),
       ...(type === 'LoadBalancer' && {
         allocateLoadBalancerNodePorts: spec['allocateLoadBalancerNodePorts'] ?? true,
       }),
     },
   };
+}
+
+/** Without affinity its configuration goes. With it, one that does not say how long is replaced as a whole. */
+function affinity(kind: unknown, config: unknown): Fields {
+  if (kind === 'None') return {};
+  const clientIP = (config as Fields | undefined)?.['clientIP'] as Fields | undefined;
+  if (kind === 'ClientIP' && clientIP?.['timeoutSeconds'] === undefined)
+    return { sessionAffinityConfig: { clientIP: { timeoutSeconds: 10800 } } };
+  return config === undefined ? {} : { sessionAffinityConfig: config };
 }

@@ -1,7 +1,7 @@
 /** Defaults of the kinds that keep pods running. Source: pkg/apis/apps/v1/defaults.go, pkg/apis/core/v1/defaults.go. */
 import type { KubeObject } from '../object.ts';
 import { defaultTemplate } from './pod.ts';
-import { under } from './under.ts';
+import { under, underZero } from './under.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -10,7 +10,7 @@ const specDefaults: Readonly<Record<string, Fields>> = {
   ReplicaSet: { replicas: 1 },
   ReplicationController: { replicas: 1 },
   DaemonSet: { revisionHistoryLimit: 10 },
-  StatefulSet: { replicas: 1, revisionHistoryLimit: 10, podManagementPolicy: 'OrderedReady' },
+  StatefulSet: { replicas: 1, revisionHistoryLimit: 10 },
 };
 
 export function defaultWorkload(object: KubeObject): KubeObject {
@@ -24,25 +24,32 @@ export function defaultWorkload(object: KubeObject): KubeObject {
 function particular(kind: string, spec: Fields): Fields {
   switch (kind) {
     case 'Deployment': {
-      const strategy = under({ type: 'RollingUpdate' }, spec['strategy']) as Fields;
+      const strategy = underZero({ type: 'RollingUpdate' }, spec['strategy']) as Fields;
       if (strategy['type'] !== 'RollingUpdate') return { strategy };
       const rollingUpdate = under({ maxUnavailable: '25%', maxSurge: '25%' }, strategy['rollingUpdate']);
       return { strategy: { ...strategy, rollingUpdate } };
     }
     case 'DaemonSet': {
-      const updateStrategy = under({ type: 'RollingUpdate' }, spec['updateStrategy']) as Fields;
+      const updateStrategy = underZero({ type: 'RollingUpdate' }, spec['updateStrategy']) as Fields;
       if (updateStrategy['type'] !== 'RollingUpdate') return { updateStrategy };
       const rollingUpdate = under({ maxUnavailable: 1, maxSurge: 0 }, updateStrategy['rollingUpdate']);
       return { updateStrategy: { ...updateStrategy, rollingUpdate } };
     }
     case 'StatefulSet': {
-      const updateStrategy = under({ type: 'RollingUpdate' }, spec['updateStrategy']) as Fields;
-      const policy = under(
+      const updateStrategy = underZero({ type: 'RollingUpdate' }, spec['updateStrategy']) as Fields;
+      const policy = underZero(
         { whenDeleted: 'Retain', whenScaled: 'Retain' },
         spec['persistentVolumeClaimRetentionPolicy'],
       );
-      const common = { serviceName: spec['serviceName'] ?? '', persistentVolumeClaimRetentionPolicy: policy };
-      if (updateStrategy['type'] !== 'RollingUpdate') return { ...common, updateStrategy };
+      const common = {
+        serviceName: spec['serviceName'] ?? '',
+        podManagementPolicy: spec['podManagementPolicy'] || 'OrderedReady',
+        persistentVolumeClaimRetentionPolicy: policy,
+      };
+      // Who names the type gets no numbers beside it.
+      const named = ((spec['updateStrategy'] ?? {}) as Fields)['type'];
+      if (updateStrategy['type'] !== 'RollingUpdate' || (named && updateStrategy['rollingUpdate'] === undefined))
+        return { ...common, updateStrategy };
       const rollingUpdate = under({ partition: 0 }, updateStrategy['rollingUpdate']);
       return { ...common, updateStrategy: { ...updateStrategy, rollingUpdate } };
     }

@@ -46,22 +46,32 @@ const pods: Columns = {
       const ended = lastState?.terminated?.finishedAt;
       if (ended) restartedMs = Math.max(restartedMs, Date.parse(ended));
     };
+    // Sidecars are init containers that run beside the others: they count as containers of the pod.
+    const sidecars = new Set(
+      ((spec.initContainers ?? []) as { name: string; restartPolicy?: string }[])
+        .filter(({ restartPolicy }) => restartPolicy === 'Always')
+        .map((container) => container.name),
+    );
+    let ready = 0;
     let initializing = false;
     for (const [index, container] of inits.entries()) {
       count(container);
       const { terminated, waiting } = container.state ?? {};
-      const always = spec.initContainers?.[index]?.restartPolicy === 'Always';
-      if (terminated?.exitCode === 0 || (always && container.started)) continue;
-      if (initializing) continue;
+      if (terminated?.exitCode === 0) continue;
+      if (sidecars.has(container.name) && container.started) {
+        if (container.ready) ready++;
+        continue;
+      }
       initializing = true;
       if (terminated) reason = `Init:${terminatedReason(terminated)}`;
       else if (waiting?.reason && waiting.reason !== 'PodInitializing') reason = `Init:${waiting.reason}`;
       else reason = `Init:${index}/${spec.initContainers?.length ?? inits.length}`;
+      break;
     }
-    let ready = 0;
-    if (!initializing) {
+    if (!initializing || conditions.some((c) => c.type === 'Initialized' && c.status === 'True')) {
       restarts = 0;
       restartedMs = 0;
+      for (const container of inits) if (sidecars.has(container.name)) count(container);
       let running = false;
       for (const container of [...statuses].reverse()) {
         count(container);
@@ -87,7 +97,7 @@ const pods: Columns = {
     );
     return [
       name,
-      `${ready}/${spec.containers?.length ?? 0}`,
+      `${ready}/${(spec.containers?.length ?? 0) + sidecars.size}`,
       reason,
       restartedMs > 0 && restarts > 0 ? `${restarts} (${duration(nowMs - restartedMs)} ago)` : `${restarts}`,
       age,

@@ -91,7 +91,7 @@ export const workloadPrinters: Readonly<Record<string, Columns>> = {
   },
   'Job.batch': {
     columns: ['Name', 'Status', 'Completions', 'Duration', 'Age:date', '+Containers', '+Images', '+Selector'],
-    row({ name, age }, { spec = {}, status = {} }, nowMs) {
+    row({ name, age }, { metadata, spec = {}, status = {} }, nowMs) {
       const has = (type: string) =>
         (status.conditions as { type: string; status: string }[] | undefined)?.some(
           (condition) => condition.type === type && condition.status === 'True',
@@ -106,7 +106,10 @@ export const workloadPrinters: Readonly<Record<string, Columns>> = {
       const end = status.completionTime ? Date.parse(status.completionTime) : nowMs;
       return [
         name,
-        ['Complete', 'Failed', 'SuccessCriteriaMet', 'FailureTarget', 'Suspended'].find(has) ?? 'Running',
+        ['Complete', 'Failed'].find(has) ??
+          (metadata.deletionTimestamp
+            ? 'Terminating'
+            : (['Suspended', 'FailureTarget', 'SuccessCriteriaMet'].find(has) ?? 'Running')),
         completions,
         status.startTime ? duration(end - Date.parse(status.startTime)) : '',
         age,

@@ -27,10 +27,10 @@ test('ports: there, named when there are several, no two the same', () => {
   assert.deepEqual(errorsOf({}), []);
   assert.deepEqual(errorsOf({ ports: [] }), ['spec.ports: Required value']);
   assert.deepEqual(errorsOf({ ports: [], clusterIP: 'None' }), []);
-  assert.deepEqual(errorsOf({ ports: [{ port: 80 }, { name: 'b', port: 80, targetPort: '' }] }), [
+  assert.deepEqual(errorsOf({ ports: [{ port: 80 }, { name: 'b', port: 80, targetPort: '_' }] }), [
     'spec.ports[0].name: Required value',
-    'spec.ports[1].targetPort: Invalid value: "": must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)',
-    'spec.ports[1].targetPort: Invalid value: "": must contain at least one letter (a-z)',
+    'spec.ports[1].targetPort: Invalid value: "_": must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)',
+    'spec.ports[1].targetPort: Invalid value: "_": must contain at least one letter (a-z)',
     'spec.ports[1]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,"Port":80,"TargetPort":0,"NodePort":0}',
   ]);
   assert.deepEqual(errorsOf({ ports: [{ port: 80, nodePort: 30000 }] }), [
