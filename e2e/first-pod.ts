@@ -313,6 +313,45 @@ async function badDays(): Promise<void> {
     assert.match(stderr, /broken is not YAML/);
     assert.equal(readFileSync(broken, 'utf8'), 'clusters: [\n');
   });
+  await step('a full disk: one line, and everything acknowledged is there when there is room again', async () => {
+    const small = join(home, 'small');
+    mkdirSync(small);
+    await run('mount', ['-t', 'tmpfs', '-o', 'size=150m', 'tmpfs', small]);
+    const other = ['--name', `${name}z`, '--data-dir', join(small, 'data'), '--node', 'none', '--port', '7445'];
+    const config = join(home, 'small-kubeconfig');
+    const start7445 = async () => {
+      const running = start(wherry, ['up', ...other, '--kubeconfig', config], env);
+      await eventually(
+        'up is ready',
+        async () => running.output(),
+        (text) => text.includes('ready in'),
+      );
+      return running;
+    };
+    const small7445 = (...args: string[]) =>
+      run(kubectlPath, ['--kubeconfig', config, ...args], { env, mayFail: true });
+    try {
+      const first = await start7445();
+      assert.equal((await small7445('create', 'configmap', 'kept', '--from-literal=a=b')).code, 0);
+      await run('dd', ['if=/dev/zero', `of=${small}/fill`, 'bs=1M'], { mayFail: true });
+      const large = join(home, 'fill.txt');
+      writeFileSync(large, 'x'.repeat(900_000));
+      await eventually(
+        'a write is refused',
+        () => small7445('create', 'configmap', `m${Date.now()}`, `--from-file=x=${large}`),
+        ({ code }) => code !== 0,
+      );
+      assert.equal(await first.ended, 3);
+      assert.match(first.output(), /wherry: the store can write no more: .*no space left on device/);
+      rmSync(join(small, 'fill'));
+      const second = await start7445();
+      assert.match((await small7445('get', 'configmap', 'kept', '-o', 'name')).stdout, /configmap\/kept/);
+      second.child.kill('SIGINT');
+      await second.ended;
+    } finally {
+      await run('umount', ['-l', small]);
+    }
+  });
   await step('an image name that is none', async () => {
     const file = join(home, 'wrong.json');
     const containers = [{ name: 'wrong', image: 'Not/A:Name:At:All' }];

@@ -45,6 +45,8 @@ export interface ControlPlaneDeps {
 export interface ControlPlane extends AsyncDisposable {
   readonly apiserver: Apiserver;
   readonly client: (identity: Identity) => KubeClient;
+  /** Settles with the reason when the store can write no more: a full or broken disk. */
+  readonly storeFailed: Promise<unknown>;
   /** Why a pod is where it is, or nowhere. */
   readonly scheduler: ReturnType<typeof startScheduler>;
 }
@@ -53,7 +55,7 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
   const scope = new Scope();
   try {
     const { clock, prng, log, phase } = deps;
-    const etcd = await openEtcd(config, deps, scope);
+    const { channel: etcd, failed: storeFailed } = await openEtcd(config, deps, scope);
     phase('etcd');
     const apiserver = scope.use(
       await startApiserver({
@@ -91,7 +93,7 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
     );
     await Promise.all([controllers.ready, scheduler.ready]);
     phase('controllers and scheduler');
-    return { apiserver, client, scheduler, [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose]() };
+    return { apiserver, client, scheduler, storeFailed, [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose]() };
   } catch (error) {
     await scope[Symbol.asyncDispose]().catch((failure) => deps.log('closing what had been started', failure));
     throw error;
@@ -102,14 +104,20 @@ async function openEtcd(
   config: ControlPlaneConfig,
   { clock, prng, log }: ControlPlaneDeps,
   scope: Scope,
-): Promise<Channel> {
-  if (config.etcd !== undefined) return scope.use(config.etcd);
-  if (config.etcdServer !== undefined) return scope.use(connectRpc({ target: parseTarget(config.etcdServer), clock }));
+): Promise<{ readonly channel: Channel; readonly failed: Promise<unknown> }> {
+  if (config.etcd !== undefined) return { channel: scope.use(config.etcd), failed: never() };
+  if (config.etcdServer !== undefined)
+    return { channel: scope.use(connectRpc({ target: parseTarget(config.etcdServer), clock })), failed: never() };
   const etcd = scope.use(
     await startEtcd({
       config: { ...(config.etcdDir !== undefined && { dataDir: config.etcdDir }) },
       deps: { clock, prng, disk: hostDisk, log },
     }),
   );
-  return scope.use(etcd.connect());
+  return { channel: scope.use(etcd.connect()), failed: etcd.failed };
+}
+
+/** Somebody else's store tells of its failures itself. */
+function never(): Promise<never> {
+  return new Promise(() => {});
 }

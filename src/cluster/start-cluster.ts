@@ -56,6 +56,8 @@ export interface Cluster {
   abandon(): Promise<void>;
   /** Settles when somebody asked the cluster to stop. */
   readonly stopAsked: Promise<void>;
+  /** Settles with the reason when the store can write no more: nothing can go on, but containers run. */
+  readonly storeFailed: Promise<unknown>;
 }
 
 const loopback = '127.0.0.1';
@@ -195,6 +197,7 @@ async function start(config: ClusterConfig, deps: ClusterDeps, scope: Scope): Pr
     context: entry.name,
     server: entry.server,
     stopAsked: stopAsked.promise,
+    storeFailed: control.storeFailed,
     async stop() {
       await running?.stopPods(stopGraceMs);
       await scope[Symbol.asyncDispose]();

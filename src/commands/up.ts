@@ -82,7 +82,19 @@ export const up: Command = async (args, context) => {
   giveToCaller(kubeconfig, env);
   reporter.ready(cluster, node.kind);
   // The listeners keep the process alive; it ends by a signal or by `wherry stop`.
-  await Promise.race([stop.asked, cluster.stopAsked]);
+  const failure = await Promise.race([
+    stop.asked,
+    cluster.stopAsked,
+    cluster.storeFailed.then((reason) => ({ reason })),
+  ]);
+  if (failure !== undefined) {
+    await cluster.abandon().catch((error: unknown) => log('closing after the store failed', error));
+    const { reason } = failure;
+    throw new CommandError(
+      ExitCode.environment,
+      `the store can write no more: ${reason instanceof Error ? reason.message : String(reason)}; containers run on, \`wherry up\` takes them over once that is mended`,
+    );
+  }
   reporter.line('stopping: containers end, data stays');
   await cluster.stop();
   reporter.line(`stopped; \`wherry up\` resumes`);
