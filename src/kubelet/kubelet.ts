@@ -57,7 +57,10 @@ export class Kubelet {
     return [...this.#workers.values()].map(({ pod }) => pod);
   }
 
+  /** The pod the API has under this name, also one that ended before this kubelet began; else one that is still being ended. */
   find(namespace: string, name: string): Pod | undefined {
+    const known = this.#deps.pods.get(`${namespace}/${name}`);
+    if (known !== undefined) return known;
     for (const { pod } of this.#workers.values())
       if (pod.metadata.namespace === namespace && pod.metadata.name === name) return pod;
     return undefined;
@@ -114,9 +117,14 @@ export class Kubelet {
     else worker.poke();
   }
 
+  /** Pods that hold resources: those that ran to their end keep a worker, for their logs, and hold none. */
   #others(uid: string): Pod[] {
+    const ended = (worker: PodWorker) => {
+      const phase = this.#deps.status.current(worker.uid)?.phase;
+      return phase === 'Succeeded' || phase === 'Failed';
+    };
     return [...this.#workers.values()]
-      .filter((worker) => worker.uid !== uid && worker.state === 'syncing')
+      .filter((worker) => worker.uid !== uid && worker.state === 'syncing' && !ended(worker))
       .map(({ pod }) => pod);
   }
 

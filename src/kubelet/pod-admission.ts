@@ -1,6 +1,6 @@
 /** Does a pod that was sent here fit here? Upstream's last look (lifecycle predicates), with its reasons and messages. Pure. */
 import { quantityOrZero } from '#kube-machinery/quantity.ts';
-import type { Pod } from './pod.ts';
+import { type Container, isSidecar, type Pod } from './pod.ts';
 
 const counted = ['cpu', 'memory', 'ephemeral-storage'] as const;
 
@@ -29,13 +29,21 @@ export function refusal(
   return undefined;
 }
 
-/** In thousandths for cpu, in bytes for the others: main containers together, or the largest init container. */
+/**
+ * In thousandths for cpu, in bytes for the others. Main containers run together with all sidecars; an init container runs with the sidecars
+ * before it (KEP-753); the larger of the two counts.
+ */
 function requestOf({ spec }: Pod, name: (typeof counted)[number]): bigint {
-  const of = (containers: Pod['spec']['containers']) =>
-    containers.map(({ resources }) => unit(resources?.requests?.[name] ?? resources?.limits?.[name], name));
-  let most = of(spec.containers).reduce((sum, value) => sum + value, 0n);
-  for (const value of of(spec.initContainers ?? [])) if (value > most) most = value;
-  return most;
+  const of = ({ resources }: Container) => unit(resources?.requests?.[name] ?? resources?.limits?.[name], name);
+  let sidecars = 0n;
+  let most = 0n;
+  for (const container of spec.initContainers ?? []) {
+    const wanted = sidecars + of(container);
+    if (isSidecar(container)) sidecars = wanted;
+    if (wanted > most) most = wanted;
+  }
+  const together = spec.containers.reduce((sum, container) => sum + of(container), sidecars);
+  return together > most ? together : most;
 }
 
 function unit(quantity: string | undefined, name: string): bigint {
