@@ -89,6 +89,23 @@ describe('sandbox', { timeout: 5000 }, () => {
     assert.equal(computeActions(pod({ restartPolicy: 'Always' }), finished, healthy).createSandbox, true);
   });
 
+  it('of a pod that has ended is left alone once it is stopped', () => {
+    const never = pod({ restartPolicy: 'Never', initContainers: [init] });
+    const stopped = sandbox(0, false);
+    const failed = instance('init', { state: 'exited', exitCode: 1 });
+    const through = [instance('init', { state: 'exited' }), instance('main', { state: 'exited' })];
+    for (const containers of [[failed], through])
+      assert.deepEqual(computeActions(never, runtime([stopped], containers), healthy), {
+        sandboxToKill: undefined,
+        createSandbox: false,
+        sandboxAttempt: 1,
+        toKill: [],
+        toStart: [],
+      });
+    const beside = [...through, instance('sidecar')];
+    assert.equal(computeActions(never, runtime([stopped], beside), healthy).sandboxToKill, stopped);
+  });
+
   it('that is new runs every init container again, in order', () => {
     const spec = pod({ initContainers: [init, second] });
     const old = [

@@ -70,13 +70,12 @@ function withoutSandbox(
   runtime: RuntimePod,
   actions: Pick<SyncActions, 'sandboxToKill' | 'createSandbox' | 'sandboxAttempt'>,
 ): SyncActions {
-  const finished =
-    runtime.containers.length > 0 &&
-    pod.spec.containers.every((container) => {
-      const current = latest(runtime, container.name);
-      return current?.state === 'exited' && !shouldRestart(pod, current.exitCode);
-    });
-  if (finished) return { ...actions, createSandbox: false, toKill: [], toStart: [] };
+  if (hasEnded(pod, runtime)) {
+    // Its sandbox was stopped because of that; stopping it again would change nothing, and never end.
+    const running = runtime.containers.some(({ state }) => state === 'running');
+    const sandboxToKill = running ? actions.sandboxToKill : undefined;
+    return { ...actions, sandboxToKill, createSandbox: false, toKill: [], toStart: [] };
+  }
   const first = pod.spec.initContainers?.[0];
   const toStart =
     first !== undefined
@@ -133,6 +132,19 @@ function planInit(
     return false;
   }
   return true;
+}
+
+/** Whether nothing of the pod will run again: an init container has failed for good, or all main containers are through. */
+function hasEnded(pod: Pod, runtime: RuntimePod): boolean {
+  const over = ({ name }: Container) => {
+    const current = latest(runtime, name);
+    return current?.state === 'exited' && !shouldRestart(pod, current.exitCode) ? current : undefined;
+  };
+  const failedInit = (pod.spec.initContainers ?? []).some((container) => {
+    const ended = isSidecar(container) ? undefined : over(container);
+    return ended !== undefined && ended.exitCode !== 0;
+  });
+  return failedInit || pod.spec.containers.every((container) => over(container) !== undefined);
 }
 
 /** The newest instance of a container. */
