@@ -151,6 +151,7 @@ async function start(config: ContainerdConfig, deps: ContainerdDeps, scope: Scop
     cgroupRoot,
     busy: new Map(),
     exits: new Map(),
+    stopSignaled: new Set(),
     pauseProgram: hello,
     warn,
   };

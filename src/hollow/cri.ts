@@ -20,7 +20,7 @@ import {
   StatusResponse,
 } from '#api-cri/gen/api.ts';
 import { type BoundService, bind, type Sink } from '#rpc/call.ts';
-import type { Clock, Timer } from '#std/clock.ts';
+import { type Clock, sleep, type Timer } from '#std/clock.ts';
 import { type Prng, randomBytes } from '#std/prng.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
 import { type Scripts, scriptFor } from './script.ts';
@@ -209,9 +209,12 @@ export function hollowCri(options: HollowCriOptions): BoundService[] {
         else container.timer = clock.after(startMs, () => run(container));
         return {};
       },
-      stopContainer({ containerId }) {
+      async stopContainer({ containerId, timeout }, { signal }) {
         const container = containers.get(containerId);
-        if (container !== undefined) end(container, killedExitCode);
+        if (container === undefined) return {};
+        const { stopMs = 0 } = scriptFor(scripts, container.image);
+        if (stopMs > 0) await sleep(clock, Math.min(stopMs, Number(timeout) * 1000), signal);
+        end(container, killedExitCode);
         return {};
       },
       removeContainer({ containerId }) {
@@ -250,9 +253,10 @@ export function hollowCri(options: HollowCriOptions): BoundService[] {
     bind(ImageService, {
       listImages: () => ({ images: [...images.values()] }),
       imageStatus: ({ image }) => ({ image: images.get(image?.image ?? ''), info: new Map() }),
-      pullImage({ image }) {
+      async pullImage({ image }, { signal }) {
         const name = image?.image ?? '';
-        const { pullError } = scriptFor(scripts, name);
+        const { pullError, pullMs = 0 } = scriptFor(scripts, name);
+        if (pullMs > 0) await sleep(clock, pullMs, signal);
         if (pullError !== undefined) throw new RpcError(Code.Unknown, pullError);
         images.set(name, Image.create({ id: name, repoTags: [name], size: 1n }));
         return { imageRef: name };

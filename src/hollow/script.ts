@@ -7,6 +7,10 @@ export interface Script {
   readonly startMs?: number;
   /** It ends by itself. */
   readonly exit?: { readonly afterMs: number; readonly code: number };
+  /** Time from its stop signal to its end; a shorter grace period ends it sooner. Default 0. */
+  readonly stopMs?: number;
+  /** Time that pulling its image takes. Default 0. */
+  readonly pullMs?: number;
   /** Its image cannot be had; the registry's words. */
   readonly pullError?: string;
   /** Lines on standard output when it starts. */

@@ -43,7 +43,7 @@ interface Waiting {
   readonly message: string;
 }
 
-/** A preStop hook and the container together get the grace period; this much is left for the container at least. */
+/** A container has this long between its stop signal and SIGKILL at least, whatever is left of the grace period. Upstream's figure. */
 const minimumGraceSeconds = 2;
 const retryMs = 2000;
 
@@ -51,6 +51,8 @@ export class ContainerRunner {
   readonly #deps: ContainerRunnerDeps;
   /** Why a container does not run, by `uid/name`. */
   readonly #waiting = new Map<string, Waiting>();
+  /** Containers that are being stopped, with their pod's uid: a stop that starts over with less time runs no hook again. */
+  readonly #stopping = new Map<string, string>();
 
   constructor(deps: ContainerRunnerDeps) {
     this.#deps = deps;
@@ -84,18 +86,20 @@ export class ContainerRunner {
     };
   }
 
-  /** @returns ms until the next step is worth trying; 0 for at once */
-  async carryOut(pod: Pod, runtime: RuntimePod, actions: SyncActions): Promise<number> {
+  /**
+   * @param signal gives up what takes its time: pulls, hooks, stopping. Rejects then
+   * @returns ms until the next step is worth trying; 0 for at once
+   */
+  async carryOut(pod: Pod, runtime: RuntimePod, actions: SyncActions, signal: AbortSignal): Promise<number> {
     const { event, prober } = this.#deps;
     if (actions.sandboxToKill !== undefined) {
       if (runtime.containers.length > 0)
         event(pod, undefined, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
-      await this.killPod(pod, runtime, pod.spec.terminationGracePeriodSeconds ?? 30);
+      await this.killPod(pod, runtime, pod.spec.terminationGracePeriodSeconds ?? 30, signal);
     }
     for (const { container, reason } of actions.toKill) {
-      const spec = specOf(pod, container.name);
-      if (spec !== undefined) event(pod, spec, 'Normal', 'Killing', `${reason}, will be restarted`);
-      await this.#killContainer(pod, container, pod.spec.terminationGracePeriodSeconds ?? 30);
+      const message = `${reason}, will be restarted`;
+      await this.#killContainer(pod, container, pod.spec.terminationGracePeriodSeconds ?? 30, message, signal);
       prober.keep(
         pod.metadata.uid,
         new Set(runtime.containers.filter(({ id }) => id !== container.id).map(({ id }) => id)),
@@ -127,24 +131,27 @@ export class ContainerRunner {
     if (pod.spec.hostNetwork) podIps = [this.#deps.resources.hostIp];
     let nextMs: number | undefined;
     for (const start of actions.toStart) {
-      const waitMs = await this.#startContainer(pod, runtime, start, sandboxId!, sandbox, podIps);
+      signal.throwIfAborted();
+      const waitMs = await this.#startContainer(pod, runtime, start, sandboxId!, sandbox, podIps, signal);
       nextMs = nextMs === undefined ? waitMs : Math.min(nextMs, waitMs);
     }
     return nextMs ?? 0;
   }
 
-  /** Stops containers (all at once, each within the grace period), then the sandbox. */
-  async killPod(pod: Pod, runtime: RuntimePod, graceSeconds: number): Promise<void> {
-    const sidecars = new Set((pod.spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name));
+  /** Stops containers (all at once, within the grace period together), then the sandbox. Rejects when `signal` aborts first. */
+  async killPod(pod: Pod, runtime: RuntimePod, graceSeconds: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const sidecars = (pod.spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name);
     const running = runtime.containers.filter(({ state }) => state === 'running');
-    const kill = async (container: RuntimeContainer) => {
-      const spec = specOf(pod, container.name);
-      if (spec !== undefined) this.#deps.event(pod, spec, 'Normal', 'Killing', `Stopping container ${container.name}`);
-      await this.#killContainer(pod, container, graceSeconds);
+    const untilMs = clock.monotonicMs() + graceSeconds * 1000;
+    const kill = (container: RuntimeContainer) => {
+      const leftSeconds = Math.ceil((untilMs - clock.monotonicMs()) / 1000);
+      return this.#killContainer(pod, container, leftSeconds, `Stopping container ${container.name}`, signal);
     };
-    await Promise.all(running.filter(({ name }) => !sidecars.has(name)).map(kill));
+    await Promise.all(running.filter(({ name }) => !sidecars.includes(name)).map(kill));
     // Sidecars outlive the main containers, and go in reverse order of their start.
-    for (const container of running.filter(({ name }) => sidecars.has(name)).reverse()) await kill(container);
+    for (const sidecar of sidecars.reverse())
+      for (const container of running.filter(({ name }) => name === sidecar)) await kill(container);
     for (const sandbox of runtime.sandboxes) await this.stopSandbox(sandbox.id);
   }
 
@@ -168,6 +175,7 @@ export class ContainerRunner {
     for (const key of this.#waiting.keys()) if (key.startsWith(`${uid}/`)) this.#waiting.delete(key);
     this.#deps.crashBackoff.forget(`${uid}/`);
     this.#deps.imageManager.forget(uid);
+    for (const [id, owner] of this.#stopping) if (owner === uid) this.#stopping.delete(id);
   }
 
   async #startContainer(
@@ -177,6 +185,7 @@ export class ContainerRunner {
     sandboxId: string,
     sandbox: ReturnType<typeof sandboxConfig>,
     podIps: readonly string[],
+    signal: AbortSignal,
   ): Promise<number> {
     const { event, crashBackoff, imageManager, resources } = this.#deps;
     const key = `${pod.metadata.uid}/${container.name}`;
@@ -196,7 +205,7 @@ export class ContainerRunner {
     }
     let id: string | undefined;
     try {
-      const imageReference = await imageManager.ensure(pod, container);
+      const imageReference = await imageManager.ensure(pod, container, signal);
       const env = await resources.environment(pod, container, podIps);
       const mounts = await resources.mounts(pod, container, podIps, restartCount, env);
       const config = containerConfig(pod, container, {
@@ -216,6 +225,7 @@ export class ContainerRunner {
       event(pod, container, 'Normal', 'Started', `Container started`);
       this.#waiting.delete(key);
     } catch (error) {
+      signal.throwIfAborted();
       const waiting = waitingOf(error, id !== undefined);
       this.#waiting.set(key, waiting);
       if (!(error instanceof ImageError)) event(pod, container, 'Warning', 'Failed', `Error: ${waiting.message}`);
@@ -224,10 +234,11 @@ export class ContainerRunner {
     }
     const postStart = container.lifecycle?.postStart;
     if (postStart !== undefined) {
-      const failure = await this.#deps.hooks.run(pod, container, id, postStart, podIps[0] ?? '');
+      const failure = await this.#deps.hooks.run(container, id, postStart, podIps[0] ?? '', signal);
+      signal.throwIfAborted();
       if (failure !== undefined) {
         event(pod, container, 'Warning', 'FailedPostStartHook', `PostStartHook failed`);
-        await this.#deps.runtime.stopContainer({ containerId: id, timeout: BigInt(minimumGraceSeconds) });
+        await this.#deps.runtime.stopContainer({ containerId: id, timeout: BigInt(minimumGraceSeconds) }, { signal });
       }
     }
     return 0;
@@ -246,18 +257,30 @@ export class ContainerRunner {
     return waitMs;
   }
 
-  async #killContainer(pod: Pod, container: RuntimeContainer, graceSeconds: number): Promise<void> {
-    const { clock, hooks, runtime } = this.#deps;
-    let leftSeconds = graceSeconds;
+  async #killContainer(
+    pod: Pod,
+    container: RuntimeContainer,
+    graceSeconds: number,
+    message: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { clock, event, hooks, runtime } = this.#deps;
+    const { id } = container;
+    const untilMs = clock.monotonicMs() + graceSeconds * 1000;
     const spec = specOf(pod, container.name);
-    const preStop = spec?.lifecycle?.preStop;
-    if (spec !== undefined && preStop !== undefined && graceSeconds > 0) {
-      const startMs = clock.monotonicMs();
-      const failure = await hooks.run(pod, spec, container.id, preStop, pod.status?.podIP ?? '', graceSeconds * 1000);
-      if (failure !== undefined) this.#deps.event(pod, spec, 'Warning', 'FailedPreStopHook', 'PreStopHook failed');
-      leftSeconds = Math.max(minimumGraceSeconds, graceSeconds - Math.ceil((clock.monotonicMs() - startMs) / 1000));
+    if (spec !== undefined && !this.#stopping.has(id)) {
+      this.#stopping.set(id, pod.metadata.uid);
+      event(pod, spec, 'Normal', 'Killing', message);
+      const preStop = spec.lifecycle?.preStop;
+      if (preStop !== undefined && graceSeconds > 0) {
+        const failure = await hooks.run(spec, id, preStop, pod.status?.podIP ?? '', signal, graceSeconds * 1000);
+        signal.throwIfAborted();
+        if (failure !== undefined) event(pod, spec, 'Warning', 'FailedPreStopHook', 'PreStopHook failed');
+      }
     }
-    await runtime.stopContainer({ containerId: container.id, timeout: BigInt(leftSeconds) });
+    const leftSeconds = Math.max(minimumGraceSeconds, Math.ceil((untilMs - clock.monotonicMs()) / 1000));
+    await runtime.stopContainer({ containerId: id, timeout: BigInt(leftSeconds) }, { signal });
+    this.#stopping.delete(id);
   }
 }
 

@@ -5,6 +5,7 @@
 import { ImageSpec } from '#api-cri/gen/api.ts';
 import type { ImageService } from '#cri-client/client.ts';
 import { parseReference } from '#image/reference.ts';
+import { orAborted } from '#kube-client/exchange.ts';
 import { RpcError } from '#wire/grpc/status.ts';
 import type { Backoff } from './backoff.ts';
 import type { Container, Pod } from './pod.ts';
@@ -30,15 +31,19 @@ export interface ImageManagerDeps {
 
 export class ImageManager {
   readonly #deps: ImageManagerDeps;
-  readonly #pulls = new Map<string, Promise<string>>();
+  readonly #pulls = new Map<string, Pull>();
   readonly #lastFailureMs = new Map<string, { readonly atMs: number; readonly message: string }>();
 
   constructor(deps: ImageManagerDeps) {
     this.#deps = deps;
   }
 
-  /** @returns the reference that the runtime knows the image by. @throws ImageError */
-  async ensure(pod: Pod, container: Container): Promise<string> {
+  /**
+   * @param signal gives it up; the pull goes on while another container waits for the same image
+   * @returns the reference that the runtime knows the image by
+   * @throws ImageError
+   */
+  async ensure(pod: Pod, container: Container, signal: AbortSignal): Promise<string> {
     const { images, backoff, event, monotonicMs } = this.#deps;
     const image = container.image ?? '';
     const policy = container.imagePullPolicy ?? defaultPolicy(image);
@@ -73,7 +78,7 @@ export class ImageManager {
     event(pod, container, 'Normal', 'Pulling', `Pulling image "${image}"`);
     const startMs = monotonicMs();
     try {
-      const reference = await this.#pull(image);
+      const reference = await this.#pull(image, signal);
       this.#lastFailureMs.delete(key);
       event(
         pod,
@@ -84,6 +89,7 @@ export class ImageManager {
       );
       return reference;
     } catch (error) {
+      signal.throwIfAborted();
       const { message } = RpcError.from(error);
       event(pod, container, 'Warning', 'Failed', `Failed to pull image "${image}": ${message}`);
       event(pod, container, 'Warning', 'Failed', 'Error: ErrImagePull');
@@ -105,16 +111,35 @@ export class ImageManager {
     for (const key of this.#lastFailureMs.keys()) if (key.startsWith(`${podUid}_`)) this.#lastFailureMs.delete(key);
   }
 
-  #pull(image: string): Promise<string> {
-    const running = this.#pulls.get(image);
-    if (running !== undefined) return running;
-    const pull = this.#deps.images
-      .pullImage({ image: spec(image), auth: undefined, sandboxConfig: undefined })
-      .then(({ imageRef }) => imageRef)
-      .finally(() => this.#pulls.delete(image));
+  async #pull(image: string, signal: AbortSignal): Promise<string> {
+    const pull = this.#pulls.get(image) ?? this.#startPull(image);
+    pull.waiting++;
+    try {
+      return await orAborted(pull.done, signal);
+    } finally {
+      if (--pull.waiting === 0) {
+        pull.abort.abort(new Error('nobody waits for the image'));
+        if (this.#pulls.get(image) === pull) this.#pulls.delete(image);
+      }
+    }
+  }
+
+  #startPull(image: string): Pull {
+    const abort = new AbortController();
+    const done = this.#deps.images
+      .pullImage({ image: spec(image), auth: undefined, sandboxConfig: undefined }, { signal: abort.signal })
+      .then(({ imageRef }) => imageRef);
+    const pull = { done, abort, waiting: 0 };
     this.#pulls.set(image, pull);
     return pull;
   }
+}
+
+/** One pull of an image, and how many containers wait for it; without any it is given up. */
+interface Pull {
+  readonly done: Promise<string>;
+  readonly abort: AbortController;
+  waiting: number;
 }
 
 function spec(image: string): ImageSpec {

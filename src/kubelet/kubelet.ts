@@ -197,7 +197,7 @@ export class Kubelet {
         for (const [uid, runtime] of await runtimePods.list()) {
           if (wanted.has(uid) || this.#workers.has(uid)) continue;
           const pod = ghost(runtime);
-          await runner.killPod(pod, runtime, orphanGraceSeconds);
+          await runner.killPod(pod, runtime, orphanGraceSeconds, signal);
           await runner.cleanUp(pod, runtime, true);
         }
       } catch (error) {

@@ -2,7 +2,7 @@
 import type { RuntimeService } from '#cri-client/client.ts';
 import { askHttp } from '#host/reachability.ts';
 import { type Clock, sleep } from '#std/clock.ts';
-import type { Container, LifecycleHandler, Pod } from './pod.ts';
+import type { Container, LifecycleHandler } from './pod.ts';
 import { headersOf, portNumber } from './probe-runner.ts';
 
 const httpTimeoutMs = 30_000;
@@ -10,33 +10,34 @@ const httpTimeoutMs = 30_000;
 export class LifecycleHooks {
   readonly #runtime: RuntimeService;
   readonly #clock: Clock;
-  readonly #signal: AbortSignal;
 
-  constructor(runtime: RuntimeService, clock: Clock, signal: AbortSignal) {
+  constructor(runtime: RuntimeService, clock: Clock) {
     this.#runtime = runtime;
     this.#clock = clock;
-    this.#signal = signal;
   }
 
   /**
-   * Runs a hook to its end, or until `timeoutMs` has passed.
+   * Runs a hook to its end, or until `timeoutMs` has passed or `signal` gives it up.
    * @returns what went wrong; undefined when it succeeded
    */
   async run(
-    _pod: Pod,
     container: Container,
     containerId: string,
     hook: LifecycleHandler,
     podIp: string,
+    signal: AbortSignal,
     timeoutMs?: number,
   ): Promise<string | undefined> {
     try {
       if (hook.exec !== undefined) {
-        const { exitCode, stderr } = await this.#runtime.execSync({
-          containerId,
-          cmd: [...(hook.exec.command ?? [])],
-          timeout: timeoutMs === undefined ? 0n : BigInt(Math.ceil(timeoutMs / 1000)),
-        });
+        const { exitCode, stderr } = await this.#runtime.execSync(
+          {
+            containerId,
+            cmd: [...(hook.exec.command ?? [])],
+            timeout: timeoutMs === undefined ? 0n : BigInt(Math.ceil(timeoutMs / 1000)),
+          },
+          { signal },
+        );
         return exitCode === 0 ? undefined : `command exited with ${exitCode}: ${Buffer.from(stderr).toString('utf8')}`;
       }
       if (hook.httpGet !== undefined) {
@@ -47,16 +48,12 @@ export class LifecycleHooks {
           path: hook.httpGet.path?.startsWith('/') ? hook.httpGet.path : `/${hook.httpGet.path ?? ''}`,
           headers: headersOf(hook.httpGet),
           timeoutMs: Math.min(timeoutMs ?? httpTimeoutMs, httpTimeoutMs),
-          signal: this.#signal,
+          signal,
         });
         return status >= 200 && status < 400 ? undefined : `http hook answered ${status}`;
       }
       if (hook.sleep !== undefined)
-        await sleep(
-          this.#clock,
-          Math.min(hook.sleep.seconds * 1000, timeoutMs ?? Number.POSITIVE_INFINITY),
-          this.#signal,
-        );
+        await sleep(this.#clock, Math.min(hook.sleep.seconds * 1000, timeoutMs ?? Number.POSITIVE_INFINITY), signal);
       return undefined;
     } catch (error) {
       return (error as Error).message;

@@ -27,6 +27,8 @@ export interface PodWorkerDeps {
 
 /** A pod is looked at again this often even when nothing was heard. */
 const resyncMs = 60_000;
+/** No pod has less, whatever was asked for. Upstream's figure. */
+const graceSecondsMin = 1;
 
 export class PodWorker {
   pod: Pod;
@@ -39,8 +41,10 @@ export class PodWorker {
   #stopped = false;
   #timer: Disposable | undefined;
   #done: Promise<void> = Promise.resolve();
-  /** Grace period the kill in progress was given; a shorter one starts over. */
+  /** The shortest grace period anybody has asked for. */
   #graceSeconds: number | undefined;
+  /** The step under way. What it waits for is given up when the pod must end, or end sooner. */
+  #current: { readonly abort: AbortController; killGraceSeconds: number | undefined } | undefined;
 
   constructor(pod: Pod, deps: PodWorkerDeps) {
     this.pod = pod;
@@ -57,11 +61,18 @@ export class PodWorker {
     this.poke();
   }
 
-  /** Starts termination, once: the pod was deleted, has failed, or is no longer ours. */
+  /**
+   * Starts termination: the pod was deleted, has failed, or is no longer ours. Asked again with a shorter grace period, it starts over with that;
+   * a longer one changes nothing.
+   */
   terminate(graceSeconds?: number): void {
-    if (this.state === 'syncing') this.state = 'terminating';
+    const begins = this.state === 'syncing';
+    if (begins) this.state = 'terminating';
     if (graceSeconds !== undefined && (this.#graceSeconds === undefined || graceSeconds < this.#graceSeconds))
       this.#graceSeconds = graceSeconds;
+    const killing = this.#current?.killGraceSeconds;
+    const sooner = killing !== undefined && this.#graceSeconds !== undefined && this.#graceSeconds < killing;
+    if (begins || sooner) this.#current?.abort.abort(new Error('the pod is to end'));
     this.poke();
   }
 
@@ -86,38 +97,45 @@ export class PodWorker {
   /** Ends the worker; what runs in the runtime keeps running. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#current?.abort.abort(new Error('the kubelet stops'));
     this.#timer?.[Symbol.dispose]();
     await this.#done;
   }
 
   async #step(): Promise<void> {
     let nextMs = resyncMs;
+    const abort = new AbortController();
+    this.#current = { abort, killGraceSeconds: undefined };
     try {
       const runtime = await this.#deps.read(this.uid);
       if (this.#stopped) return;
       switch (this.state) {
         case 'syncing':
-          nextMs = await this.#sync(runtime);
+          nextMs = await this.#sync(runtime, abort.signal);
           break;
         case 'terminating':
-          await this.#terminate(runtime);
+          await this.#terminate(runtime, abort.signal);
           break;
         case 'terminated':
           return;
       }
     } catch (error) {
+      // Given up for what came meanwhile, which has asked for the next step.
+      if (abort.signal.aborted) return;
       this.#deps.log(
         `sync pod ${this.pod.metadata.namespace}/${this.pod.metadata.name}: ${RpcError.from(error).message}`,
         error,
       );
       nextMs = 1000;
+    } finally {
+      this.#current = undefined;
     }
     if (this.#stopped || (this.state as WorkerState) === 'terminated') return;
     this.#timer = this.#deps.clock.after(nextMs, () => this.poke());
   }
 
   /** @returns when to look again at the latest, in ms */
-  async #sync(before: RuntimePod): Promise<number> {
+  async #sync(before: RuntimePod, signal: AbortSignal): Promise<number> {
     const { clock, runner } = this.#deps;
     const deadline = this.pod.spec.activeDeadlineSeconds;
     if (deadline !== undefined && this.pod.status?.startTime !== undefined) {
@@ -136,7 +154,7 @@ export class PodWorker {
     const actions = computeActions(this.pod, before, runner.verdicts(this.pod, before));
     let waitMs: number | undefined;
     if (hasWork(actions)) {
-      waitMs = await runner.carryOut(this.pod, before, actions);
+      waitMs = await runner.carryOut(this.pod, before, actions, signal);
       const after = await this.#deps.read(this.uid);
       runner.observe(this.pod, after);
       this.#deps.report(this, after);
@@ -154,15 +172,18 @@ export class PodWorker {
     for (const sandbox of runtime.sandboxes) if (sandbox.ready) await this.#deps.runner.stopSandbox(sandbox.id);
   }
 
-  async #terminate(runtime: RuntimePod): Promise<void> {
+  async #terminate(runtime: RuntimePod, signal: AbortSignal): Promise<void> {
     const { runner } = this.#deps;
-    const grace =
+    const grace = Math.max(
+      graceSecondsMin,
       this.#graceSeconds ??
-      this.pod.metadata.deletionGracePeriodSeconds ??
-      this.pod.spec.terminationGracePeriodSeconds ??
-      30;
+        this.pod.metadata.deletionGracePeriodSeconds ??
+        this.pod.spec.terminationGracePeriodSeconds ??
+        30,
+    );
     this.#deps.report(this, runtime);
-    await runner.killPod(this.pod, runtime, grace);
+    this.#current!.killGraceSeconds = grace;
+    await runner.killPod(this.pod, runtime, grace, signal);
     const after = await this.#deps.read(this.uid);
     this.#deps.report(this, after);
     if (after.containers.some(({ state }) => state === 'running')) return;

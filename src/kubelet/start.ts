@@ -133,7 +133,7 @@ export async function startKubelet({
     }),
     crashBackoff: new Backoff(clock),
     prober,
-    hooks: new LifecycleHooks(cri.runtime, clock, scope.signal),
+    hooks: new LifecycleHooks(cri.runtime, clock),
     resources,
     sandboxInputs: (pod, attempt) => ({
       attempt,

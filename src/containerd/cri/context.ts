@@ -35,6 +35,8 @@ export interface CriContext {
   readonly busy: Map<string, 'starting' | 'removing'>;
   /** Settles when a container that was started has ended and its end is recorded. */
   readonly exits: Map<string, Promise<void>>;
+  /** Running containers that were sent their stop signal. */
+  readonly stopSignaled: Set<string>;
   /** A static program that sleeps as pid 1 of a shared pid namespace; absent where pods cannot share one. */
   readonly pauseProgram: string | undefined;
   /** Where problems go that no caller waits for. */

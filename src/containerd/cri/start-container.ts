@@ -107,7 +107,10 @@ async function start(context: CriContext, container: Container): Promise<void> {
 export function watchExit(context: CriContext, id: string): void {
   const done = record(context, id).catch((error) => context.warn(`recording the end of container ${id}`, error));
   context.exits.set(id, done);
-  void done.then(() => context.exits.delete(id));
+  void done.then(() => {
+    context.exits.delete(id);
+    context.stopSignaled.delete(id);
+  });
 }
 
 async function record(context: CriContext, id: string): Promise<void> {

@@ -35,7 +35,16 @@ async function endContainer(
   const state = () => context.containers.find(id)?.status.state;
   if (state() !== 'running') return;
   if (graceMs > 0) {
-    await during(`failed to stop container ${JSON.stringify(id)}`, () => send(context, id, stopSignal, false));
+    // Once: to many a program the second one means to drop everything.
+    if (!context.stopSignaled.has(id)) {
+      context.stopSignaled.add(id);
+      await during(`failed to stop container ${JSON.stringify(id)}`, () => send(context, id, stopSignal, false)).catch(
+        (error: unknown) => {
+          context.stopSignaled.delete(id);
+          throw error;
+        },
+      );
+    }
     if (await ended(context, id, graceMs, signal)) return;
     signal?.throwIfAborted();
   }

@@ -117,6 +117,37 @@ export function podsSuite(open: () => CriUnderTest): void {
     await cri.channel.unary(methods.stopContainer, { containerId, timeout: 0n });
   });
 
+  test('a second stop with less time takes effect, and sends no second signal', limit, async () => {
+    const cri = open();
+    await using pod = await Pod.run(cri, 'sooner');
+    const containerId = await pod.start('trap "echo asked" TERM; echo up; while :; do sleep 0.05; done');
+    const log = async () => pod.log((await statusOf(cri, containerId)).logPath);
+    await until(async () => ((await log()).includes('up') ? true : undefined));
+    const slow = cri.channel.unary(methods.stopContainer, { containerId, timeout: 600n });
+    await until(async () => ((await log()).includes('asked') ? true : undefined));
+    await cri.channel.unary(methods.stopContainer, { containerId, timeout: 1n });
+    await slow;
+    assert.equal((await statusOf(cri, containerId)).exitCode, 137);
+    assert.equal((await log()).match(/asked/g)?.length, 1);
+  });
+
+  test('a stop that its caller gives up leaves the container running', limit, async () => {
+    const cri = open();
+    await using pod = await Pod.run(cri, 'spared');
+    const containerId = await pod.start('trap "echo asked" TERM; echo up; while :; do sleep 0.05; done');
+    const log = async () => pod.log((await statusOf(cri, containerId)).logPath);
+    await until(async () => ((await log()).includes('up') ? true : undefined));
+    const abort = new AbortController();
+    const stop = refusal(
+      cri.channel.unary(methods.stopContainer, { containerId, timeout: 600n }, { signal: abort.signal }),
+    );
+    await until(async () => ((await log()).includes('asked') ? true : undefined));
+    abort.abort();
+    assert.equal((await stop).code, 1);
+    assert.equal((await statusOf(cri, containerId)).state, ContainerState.CONTAINER_RUNNING);
+    await cri.channel.unary(methods.stopContainer, { containerId, timeout: 0n });
+  });
+
   test('a program that is missing ends in StartError', limit, async () => {
     const cri = open();
     await using pod = await Pod.run(cri, 'missing');
