@@ -2,23 +2,31 @@
  * From an empty machine to a real pod and back: every line of what a user does, then bad days, with the real kubectl on real containers, in
  * namespaces of its own. Needs root and the reference packages.
  *
- *     bin/node e2e/first-pod.ts
+ *     bin/node e2e/first-pod.ts [--parts=ours|etcd|containerd]
+ *
+ * `--parts` puts Debian's etcd, or Debian's containerd, in the place of ours.
  */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { bridgeOf } from '#cluster/real-node.ts';
 import { assertInventory, takeInventory } from '#testkit/inventory.ts';
 import { referenceBinary } from '#testkit/reference.ts';
 import { clientNodeSteps } from './client-node-steps.ts';
 import { enterOwnNamespaces } from './own-namespaces.ts';
+import { type KindOfParts, kindsOfParts, startParts } from './parts.ts';
 import { registrySteps } from './registry-steps.ts';
 import { eventually, type Running, run, start } from './shell.ts';
 import { createSteps } from './steps.ts';
 
 enterOwnNamespaces();
 
+const { values } = parseArgs({ options: { parts: { type: 'string', default: 'ours' } } });
+const kind = values.parts as KindOfParts;
+if (!kindsOfParts.includes(kind)) throw new Error(`--parts=${kind}: use one of ${kindsOfParts.join(', ')}`);
 const root = new URL('..', import.meta.url).pathname;
 const wherry = join(root, 'bin/wherry');
 const home = mkdtempSync(join(tmpdir(), 'wherry-e2e-'));
@@ -41,7 +49,7 @@ const tool = async (...args: string[]) => (await run(wherry, args, { env })).std
 let up: Running;
 
 async function startUp(...more: string[]): Promise<void> {
-  up = start(wherry, ['up', ...cluster, ...more], env);
+  up = start(wherry, ['up', ...cluster, ...parts.upFlags, ...more], env);
   await eventually(
     'up is ready',
     async () => up.output(),
@@ -73,6 +81,7 @@ const waitingReason = async (selector: string) =>
   );
 
 const before = takeInventory(mine);
+const parts = await startParts(kind, { home, wherry, bridge: bridgeOf(name), podCidr: '10.244.0.0/24' });
 try {
   await whatAUserDoes();
   await registrySteps({ step }, kubectl);
@@ -80,7 +89,8 @@ try {
   await badDays();
 } finally {
   await step('down --purge: nothing is left in the kernel or on the disk', async () => {
-    await tool('down', '--purge', ...cluster);
+    await tool('down', '--purge', ...cluster, ...parts.downFlags);
+    await parts[Symbol.asyncDispose]();
     await assertInventory(before, mine);
     assert.ok(!readFileSync(kubeconfig, 'utf8').includes(`wherry-${name}`), 'the context is gone');
     rmSync(home, { recursive: true });
@@ -210,26 +220,18 @@ async function whatAUserDoes(): Promise<void> {
     writeFileSync(join(folder, 'note.txt'), 'packed by us\n');
     const busybox = readFileSync(referenceBinary('busybox-static', 'busybox'));
     writeFileSync(join(folder, 'busybox'), busybox, { mode: 0o755 });
+    const image = ['--name', 'local/note:1', '--entrypoint', '/busybox', '--cmd', 'sleep', '--cmd', '1000'];
     const socket = join('/run/wherry', name, 'containerd.sock');
-    await tool(
-      'image',
-      'pack',
-      folder,
-      '--address',
-      socket,
-      '--name',
-      'local/note:1',
-      '--entrypoint',
-      '/busybox',
-      '--cmd',
-      'sleep',
-      '--cmd',
-      '1000',
-    );
+    if (parts.loadArchive === undefined) await tool('image', 'pack', folder, '--address', socket, ...image);
+    else {
+      const archive = join(home, 'note.tar');
+      await tool('image', 'pack', folder, '--output', archive, ...image);
+      await parts.loadArchive(archive);
+    }
     await kubectl('create', 'deployment', 'note', '--image=local/note:1');
     await kubectl('rollout', 'status', 'deployment/note', '--timeout=30s');
     assert.equal(await kubectl('exec', 'deploy/note', '--', '/busybox', 'cat', '/note.txt'), 'packed by us\n');
-    assert.match(await tool('image', 'ls', '--address', socket), /local\/note/);
+    if (parts.loadArchive === undefined) assert.match(await tool('image', 'ls', '--address', socket), /local\/note/);
   });
   await step('wherry status and wherry why', async () => {
     assert.match(await tool('status', ...cluster), /nodes +\S+ Ready/);

@@ -87,7 +87,7 @@ export async function startHollowNode(
         hostDns: { servers: [], searches: [], options: [] },
         cgroupRoot: '/kubepods',
       },
-      deps: { clock, prng, cri, client, mounter: noMounts, log },
+      deps: { clock, prng, cri, client, mounter: noMounts, removePodCgroup: () => {}, log },
     }),
   );
   await kubelet.registered;

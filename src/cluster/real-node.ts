@@ -2,11 +2,7 @@
 
 import { startClusterDns } from '#cluster-dns/start.ts';
 import { BridgeNetwork } from '#cni/bridge-network.ts';
-import { dockerApi } from '#containerd/docker-api.ts';
-import type { ImageService } from '#containerd/images/image-service.ts';
-import { type Containerd, startContainerd } from '#containerd/start.ts';
 import { askDns, serveDns } from '#host/dns-socket.ts';
-import { removeTree } from '#host/files.ts';
 import { findHelper } from '#host-linux/helper/binary.ts';
 import { Zygote } from '#host-linux/helper/zygote.ts';
 import { mount, unmount } from '#host-linux/mount.ts';
@@ -17,13 +13,13 @@ import { removeServiceRules, startKubeProxy } from '#kube-proxy/start.ts';
 import type { Machine } from '#kubelet/node-status.ts';
 import type { DnsSettings } from '#kubelet/resolv-conf.ts';
 import { startKubelet } from '#kubelet/start.ts';
-import { createDispatcher } from '#rpc/server.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
 import { Scope } from '#std/scope.ts';
 import type { HttpHandler } from '#transport/http.ts';
-import { listen } from '#transport/listen.ts';
 import { parsePrefix } from '#wire/netlink/ip-address.ts';
+import { type ContainerDaemon, startOwnDaemon } from './container-daemon.ts';
+import { connectForeignDaemon } from './foreign-daemon.ts';
 import { type Identity, identityOf } from './identities.ts';
 import type { ClusterPaths } from './paths.ts';
 
@@ -38,6 +34,8 @@ export interface RealNodeConfig {
   readonly hostDns: DnsSettings;
   readonly machine: Machine;
   readonly version: string;
+  /** `unix:///run/containerd/containerd.sock`: somebody else's container daemon instead of ours. */
+  readonly runtimeEndpoint?: string | undefined;
 }
 
 export interface RealNodeDeps {
@@ -49,7 +47,6 @@ export interface RealNodeDeps {
 /** The part of a node that needs no API: it starts beside the control plane. */
 export interface RealNode extends AsyncDisposable {
   readonly nodeIp: string;
-  readonly images: ImageService;
   /** Joins the cluster. Settles when the node is registered and serves. */
   join(client: (identity: Identity) => KubeClient): Promise<void>;
   /** The kubelet's API, once it has joined. */
@@ -61,8 +58,6 @@ export interface RealNode extends AsyncDisposable {
 }
 
 const mtu = 1500;
-/** containerd's version that our CRI speaks like. */
-const containerdVersion = '2.3.4';
 const kubeletPort = 10_250;
 const dnsPort = 53;
 const podsMax = 110;
@@ -93,25 +88,11 @@ async function start(config: RealNodeConfig, deps: RealNodeDeps, scope: Scope): 
       helper,
     ),
   );
-  const containerd: Containerd = scope.use(
-    await startContainerd({
-      config: {
-        root: paths.containerd,
-        state: paths.containerdState,
-        cgroupRoot: cgroupOf(cluster),
-        version: containerdVersion,
-        arch: process.arch,
-      },
-      deps: { clock, prng, helper, network, warn: log },
-    }),
-  );
-  await removeTree(paths.containerdSocket);
-  scope.use(
-    await listen({
-      address: { path: paths.containerdSocket },
-      handler: dockerApi(containerd.images),
-      dispatcher: createDispatcher({ services: containerd.services, clock }),
-    }),
+  const cgroupRoot = cgroupOf(cluster);
+  const daemon: ContainerDaemon = scope.use(
+    config.runtimeEndpoint === undefined
+      ? await startOwnDaemon({ paths, cgroupRoot }, { clock, prng, helper, network, log })
+      : await connectForeignDaemon({ endpoint: config.runtimeEndpoint, cgroupRoot }, { clock }),
   );
   const netfilter = scope.use(openNetlink(NetlinkProtocol.netfilter));
   let kubelet: HttpHandler | undefined;
@@ -119,7 +100,6 @@ async function start(config: RealNodeConfig, deps: RealNodeDeps, scope: Scope): 
   const joined = scope.use(new Scope());
   return {
     nodeIp: network.gateway,
-    images: containerd.images,
     kubelet: () => kubelet,
     async join(client) {
       const running = joined.use(
@@ -137,12 +117,13 @@ async function start(config: RealNodeConfig, deps: RealNodeDeps, scope: Scope): 
             clusterDns: [config.clusterDns],
             clusterDomain: config.clusterDomain,
             hostDns: config.hostDns,
-            cgroupRoot: '/kubepods',
+            cgroupRoot: daemon.podCgroups,
           },
           deps: {
             clock,
             prng,
-            cri: containerd.channel,
+            cri: daemon.channel,
+            removePodCgroup: (path) => daemon.removePodCgroup(path),
             client: client(identityOf(`system:node:${config.nodeName}`)),
             mounter,
             log,
@@ -179,10 +160,10 @@ async function start(config: RealNodeConfig, deps: RealNodeDeps, scope: Scope): 
     },
     async stopPods(graceMs) {
       await joined[Symbol.asyncDispose]();
-      await containerd.stopAll({ graceMs });
+      await daemon.stopAll({ graceMs });
     },
     async removeAll() {
-      await containerd.removeAll();
+      await daemon.removeAll();
       removeServiceRules(netfilter, tableOf(cluster));
       await network.remove();
     },

@@ -15,6 +15,7 @@ export interface RemoveOptions {
   readonly paths: ClusterPaths;
   readonly podCidr: string;
   readonly serviceCidr: string;
+  readonly runtimeEndpoint: string | undefined;
   readonly kubeconfig: string | undefined;
   /** This user may touch the kernel. */
   readonly real: boolean;
@@ -39,6 +40,7 @@ export async function removeCluster(
         hostDns: parseResolvConf(''),
         machine: await thisMachine(paths.data),
         version: '',
+        runtimeEndpoint: options.runtimeEndpoint,
       },
       deps,
     );

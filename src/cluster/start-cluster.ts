@@ -32,6 +32,8 @@ export interface ClusterConfig {
   readonly clusterDomain: string;
   readonly node: 'real' | 'hollow' | 'none';
   readonly etcdServer?: string | undefined;
+  /** A real node's container daemon, instead of ours: `unix:///run/containerd/containerd.sock`. */
+  readonly runtimeEndpoint?: string | undefined;
   /** Merged with this cluster's context; undefined: left alone. */
   readonly kubeconfig: string | undefined;
   readonly version: string;
@@ -221,6 +223,7 @@ async function startNode(config: ClusterConfig, deps: ClusterDeps, clusterDns: s
       hostDns: parseResolvConf(resolvConf?.toString('utf8') ?? ''),
       machine,
       version: config.version,
+      runtimeEndpoint: config.runtimeEndpoint,
     },
     deps,
   );

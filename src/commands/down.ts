@@ -4,6 +4,7 @@ import { removeCluster } from '#cluster/remove-cluster.ts';
 import { systemClock } from '#host/clock.ts';
 import { systemPrng } from '#host/random.ts';
 import { type Command, CommandError, ExitCode } from './command.ts';
+import { runtimeEndpointFlag, runtimeEndpointOf } from './container-runtime-endpoint.ts';
 import { kubeconfigPath, pathEnvironment } from './environment.ts';
 import { type FlagTable, flagHelp, parseFlags } from './flags.ts';
 import { readRunning } from './running.ts';
@@ -14,6 +15,7 @@ const flags: FlagTable = {
   purge: { kind: 'bool', usage: 'remove the data, too' },
   'pod-cidr': { kind: 'string', default: '10.244.0.0/24', usage: 'addresses of pods, as given to up' },
   'service-cidr': { kind: 'string', default: '10.96.0.0/16', usage: 'addresses of services, as given to up' },
+  ...runtimeEndpointFlag,
   'data-dir': { kind: 'string', usage: 'folder of everything that is kept' },
   kubeconfig: { kind: 'string', usage: 'file to take the context out of (default $KUBECONFIG, ~/.kube/config)' },
   help: { kind: 'bool', short: 'h', usage: 'this text' },
@@ -40,6 +42,7 @@ export const down: Command = async (args, { env, stdout, stderr }) => {
       paths,
       podCidr: parsed.string('pod-cidr')!,
       serviceCidr: parsed.string('service-cidr')!,
+      runtimeEndpoint: runtimeEndpointOf(parsed),
       kubeconfig: parsed.string('kubeconfig') ?? kubeconfigPath(env),
       real: environment.root && process.platform === 'linux',
       purge: parsed.bool('purge'),

@@ -2,9 +2,10 @@
  * `wherry image`: the images of a daemon on this machine. `ls`, `rm`, `import FILE`, and `pack DIR`, which makes an image of a folder. It asks the daemon over its
  * socket, in the Docker Engine API's words, and knows nothing else of it.
  */
-import { createReadStream, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createReadStream, createWriteStream, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import type { ImageConfig } from '#api-oci/image-spec.ts';
 import { clusterPaths, defaultClusterName } from '#cluster/paths.ts';
 import { systemClock } from '#host/clock.ts';
@@ -38,9 +39,10 @@ Flags:
   --user U                pack: user[:group] by name or number
   --workdir D             pack: working folder
   --expose PORT[/PROTO]   pack: a port the image listens on; may be repeated
+  --output FILE           pack: write an archive (OCI layout) instead of asking a daemon; - is standard output
 `;
 
-const valueFlags = new Set(['address', 'name', 'entrypoint', 'cmd', 'env', 'user', 'workdir', 'expose']);
+const valueFlags = new Set(['address', 'name', 'entrypoint', 'cmd', 'env', 'user', 'workdir', 'expose', 'output']);
 const answerBytesMax = 16 << 20;
 
 export const image: Command = async (args, { env, stdin, stdout }) => {
@@ -74,7 +76,12 @@ export const image: Command = async (args, { env, stdin, stdout }) => {
     }
     case 'pack': {
       const folder = readable(operand(rest, 'image pack needs the path of a folder'), 'folder');
-      for (const line of await pack(daemon, folder, values)) stdout.write(line);
+      const output = one(values, 'output');
+      await pack(folder, values, async (archive) => {
+        if (output === '-') await pipeline(archive, stdout, { end: false });
+        else if (output !== undefined) await pipeline(archive, createWriteStream(output));
+        else for (const line of await daemon.load(archive, undefined)) stdout.write(line);
+      });
       return ExitCode.ok;
     }
     default:
@@ -132,8 +139,12 @@ function readable(path: string, kind: 'file' | 'folder'): string {
   return path;
 }
 
-/** Makes the image in a folder of its own, then sends it as any other archive. */
-async function pack(daemon: Daemon, folder: string, values: Values): Promise<string[]> {
+/** Makes the image in a folder of its own, then sends it as any other archive. @throws CommandError */
+async function pack(
+  folder: string,
+  values: Values,
+  send: (archive: AsyncIterable<Uint8Array>) => Promise<void>,
+): Promise<void> {
   const name = one(values, 'name');
   if (name === undefined) throw new CommandError(ExitCode.usage, 'image pack needs --name REF');
   const work = mkdtempSync(join(tmpdir(), 'wherry-pack-'));
@@ -147,7 +158,7 @@ async function pack(daemon: Daemon, folder: string, values: Values): Promise<str
       config: packConfig(values),
       entries: folderEntries(folder),
     });
-    return await daemon.load(writeArchive(content, target, reference), undefined);
+    await send(writeArchive(content, target, reference));
   } catch (error) {
     if (error instanceof ContentError) throw new CommandError(ExitCode.failed, error.message, { cause: error });
     throw error;

@@ -8,6 +8,7 @@ import { systemClock } from '#host/clock.ts';
 import { nodeHostname } from '#host/hostname.ts';
 import { systemPrng } from '#host/random.ts';
 import { type Command, type CommandContext, CommandError, ExitCode } from './command.ts';
+import { runtimeEndpointFlag, runtimeEndpointOf } from './container-runtime-endpoint.ts';
 import { giveToCaller, kubeconfigPath, pathEnvironment } from './environment.ts';
 import { durationMs, type FlagTable, flagHelp, type Parsed, parseFlags } from './flags.ts';
 import { readRunning } from './running.ts';
@@ -22,6 +23,7 @@ const flags: FlagTable = {
   'cluster-domain': { kind: 'string', default: 'cluster.local', usage: 'domain of the cluster DNS' },
   'data-dir': { kind: 'string', usage: 'folder of everything that is kept' },
   'etcd-servers': { kind: 'string', usage: "use somebody's etcd instead of ours" },
+  ...runtimeEndpointFlag,
   kubeconfig: { kind: 'string', usage: 'file to merge the context into (default $KUBECONFIG, ~/.kube/config)' },
   wait: { kind: 'string', default: '60s', usage: 'how long to wait for the node' },
   output: { kind: 'string', short: 'o', default: 'text', usage: 'text or json (a line an event)' },
@@ -70,6 +72,7 @@ export const up: Command = async (args, context) => {
         clusterDomain: parsed.string('cluster-domain')!,
         node: node.kind,
         etcdServer: parsed.string('etcd-servers'),
+        runtimeEndpoint: runtimeEndpointOf(parsed),
         kubeconfig,
         version: fullVersion,
         waitMs: durationMs(parsed.string('wait')!, 'wait'),

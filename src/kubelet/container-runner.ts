@@ -28,6 +28,8 @@ export interface ContainerRunnerDeps {
   /** Environment, mounts and volumes of pods. */
   readonly resources: PodResources;
   readonly sandboxInputs: (pod: Pod, attempt: number) => SandboxInputs;
+  /** Of a pod that is gone. */
+  readonly removePodCgroup: (pod: Pod) => void;
   readonly event: (
     pod: Pod,
     container: Container | undefined,
@@ -167,6 +169,7 @@ export class ContainerRunner {
     this.#deps.prober.keep(pod.metadata.uid, new Set());
     if (!all) return;
     for (const sandbox of runtime.sandboxes) await this.#deps.runtime.removePodSandbox({ podSandboxId: sandbox.id });
+    this.#deps.removePodCgroup(pod);
     await this.#deps.resources.unmountVolumes(pod.metadata.uid);
     this.forget(pod.metadata.uid);
   }

@@ -47,6 +47,8 @@ export interface KubeletStartDeps {
   /** As `system:node:NAME`. */
   readonly client: KubeClient;
   readonly mounter: VolumeMounter;
+  /** Takes away the cgroup that a removed pod's containers were in. It may be gone, and may still be in use. */
+  readonly removePodCgroup: (path: string) => void;
   readonly log: (message: string, error?: unknown) => void;
 }
 
@@ -141,6 +143,7 @@ export async function startKubelet({
       logRoot: config.logDir,
       cgroupParent: cgroupParentOf(config.cgroupRoot, pod),
     }),
+    removePodCgroup: (pod) => deps.removePodCgroup(cgroupParentOf(config.cgroupRoot, pod)),
     event,
     nodeMemoryBytes: BigInt(config.machine.memoryBytes),
   });

@@ -30,6 +30,8 @@ export async function startContainerdProcess(options: {
   readonly folder?: string;
   readonly runtime?: string;
   readonly cniBin?: string;
+  /** A CNI network configuration list; by default pods have loopback alone. */
+  readonly network?: object;
 }): Promise<ContainerdProcess> {
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'containerd-'));
   const socket = join(folder, 'containerd.sock');
@@ -38,7 +40,7 @@ export async function startContainerdProcess(options: {
   if (options.cniBin !== undefined)
     writeFileSync(
       join(folder, 'net.d/10-test.conflist'),
-      JSON.stringify({ cniVersion: '0.4.0', name: 'test', plugins: [{ type: 'loopback' }] }),
+      JSON.stringify(options.network ?? { cniVersion: '0.4.0', name: 'test', plugins: [{ type: 'loopback' }] }),
     );
   writeFileSync(
     join(folder, 'config.toml'),

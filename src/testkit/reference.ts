@@ -9,7 +9,7 @@ import { delimiter, join } from 'node:path';
 export function referenceBinary(packageName: string, name: string): string {
   const folder = process.env['WHERRY_REFERENCE'] ?? new URL('../../.cache/reference', import.meta.url).pathname;
   const places = [
-    ...['usr/bin', 'usr/sbin', 'bin', 'sbin'].map((sub) => join(folder, packageName, sub, name)),
+    ...['usr/bin', 'usr/sbin', 'bin', 'sbin', 'usr/lib/cni'].map((sub) => join(folder, packageName, sub, name)),
     ...(process.env['PATH'] ?? '').split(delimiter).map((path) => join(path, name)),
   ];
   const found = places.find((path) => existsSync(path));
