@@ -3,8 +3,7 @@
  * use our bridge) and its own images; pods on it are taken to be this node's, as a kubelet does.
  */
 import { createCriClient } from '#cri-client/client.ts';
-import { openCgroups } from '#host-linux/cgroups/open.ts';
-import { removeEmptyCgroups, removeEmptyCgroupTrees } from '#host-linux/cgroups/remove-empty.ts';
+import { foldersEverywhere, removeEmptyCgroups, removeEmptyCgroupTrees } from '#host-linux/cgroups/remove-empty.ts';
 import { connectRpc } from '#rpc/client.ts';
 import type { Clock } from '#std/clock.ts';
 import { parseTarget } from '#transport/dial.ts';
@@ -33,7 +32,6 @@ export async function connectForeignDaemon(
     const why = error instanceof Error ? error.message : String(error);
     throw new Error(`no container runtime answers at ${endpoint}: ${why}`, { cause: error });
   }
-  const cgroups = openCgroups();
   const stopAll = async (graceMs: number) => {
     const { containers } = await runtime.listContainers({ filter: undefined });
     const options = { timeoutMs: graceMs + stopMarginMs };
@@ -45,13 +43,13 @@ export async function connectForeignDaemon(
   return {
     channel,
     podCgroups: `${cgroupRoot}/kubepods`,
-    removePodCgroup: (path) => removeEmptyCgroups(cgroups.folders(path)),
+    removePodCgroup: (path) => removeEmptyCgroups(foldersEverywhere(path)),
     stopAll: ({ graceMs }) => stopAll(graceMs),
     async removeAll() {
       await stopAll(0);
       const { items } = await runtime.listPodSandbox({ filter: undefined });
       await all(items.map(({ id }) => runtime.removePodSandbox({ podSandboxId: id })));
-      removeEmptyCgroupTrees(cgroups.folders(cgroupRoot));
+      removeEmptyCgroupTrees(foldersEverywhere(cgroupRoot));
     },
     [Symbol.asyncDispose]: () => channel[Symbol.asyncDispose]() as Promise<void>,
   };

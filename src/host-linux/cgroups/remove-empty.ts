@@ -1,6 +1,7 @@
 /** Takes away cgroup folders that nobody uses any more. rmdir(2) on a cgroup returns at once and refuses one in use. */
 import { readdirSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { type CgroupLayout, readCgroupLayout } from './detect.ts';
 import type { CgroupFolders } from './manager.ts';
 
 /** Removes each folder, and the `above` folders above it, as long as they are empty. Those that are not, or not there, are left. */
@@ -44,4 +45,12 @@ function removeEmpty(folder: string): boolean {
     if (code === 'EBUSY' || code === 'ENOTEMPTY') return false;
     throw error;
   }
+}
+
+/** The folder of a cgroup in every hierarchy that is mounted. A hybrid machine's v2 is one: other runtimes make folders there, too. */
+export function foldersEverywhere(path: string, layout: CgroupLayout = readCgroupLayout()): CgroupFolders {
+  const folders: Record<string, string> = {};
+  for (const [name, { mountPoint }] of Object.entries(layout.v1)) folders[name] = join(mountPoint, path);
+  if (layout.v2 !== undefined) folders['unified'] = join(layout.v2.mountPoint, path);
+  return folders;
 }
