@@ -5,6 +5,7 @@
 import { StatusError } from '#kube-machinery/status.ts';
 import { BoundedQueue } from '#std/bounded-queue.ts';
 import type { Clock } from '#std/clock.ts';
+import { crc32c } from '#std/crc32c.ts';
 import type { KubeClient } from './client.ts';
 import type { ApiObject, ResourceRef } from './resource-ref.ts';
 import { formatTime } from './time.ts';
@@ -68,7 +69,8 @@ export function createEventRecorder(config: {
   const known = new Map<string, Event>();
   const buckets = new Map<string, { tokens: number; atMs: number }>();
   const aborter = new AbortController();
-  let sequence = 0;
+  // Below the clock's milliseconds, where recorders that speak of one object in the same moment must not meet.
+  let sequence = crc32c(Buffer.from(`${component}/${host ?? ''}`)) % 1_000_000;
 
   const written = (async () => {
     for await (const { key, event } of queue) {

@@ -10,6 +10,7 @@ import { containerConfig, type SandboxInputs, sandboxConfig } from './container-
 import { EnvError } from './env.ts';
 import { ImageError, type ImageManager } from './image-manager.ts';
 import type { LifecycleHooks } from './lifecycle-hooks.ts';
+import { ObjectError } from './object-watches.ts';
 import { type Container, isSidecar, type Pod } from './pod.ts';
 import type { PodResources } from './pod-resources.ts';
 import type { Prober } from './prober.ts';
@@ -107,13 +108,7 @@ export class ContainerRunner {
         new Set(runtime.containers.filter(({ id }) => id !== container.id).map(({ id }) => id)),
       );
     }
-    try {
-      await this.#deps.resources.mountVolumes(pod);
-    } catch (error) {
-      if (!(error instanceof VolumeError)) throw error;
-      event(pod, undefined, 'Warning', 'FailedMount', `MountVolume.SetUp failed: ${error.message}`);
-      return retryMs;
-    }
+    if (!(await this.refreshVolumes(pod))) return retryMs;
     let sandboxId = runtime.sandboxes[0]?.id;
     let podIps = runtime.sandboxes[0]?.ips ?? [];
     const inputs = this.#deps.sandboxInputs(pod, actions.sandboxAttempt);
@@ -138,6 +133,18 @@ export class ContainerRunner {
       nextMs = nextMs === undefined ? waitMs : Math.min(nextMs, waitMs);
     }
     return nextMs ?? 0;
+  }
+
+  /** Makes the pod's volumes, or brings them up to date. @returns whether all are there; what is wrong is told as an event */
+  async refreshVolumes(pod: Pod): Promise<boolean> {
+    try {
+      await this.#deps.resources.mountVolumes(pod);
+      return true;
+    } catch (error) {
+      if (!(error instanceof VolumeError)) throw error;
+      this.#deps.event(pod, undefined, 'Warning', 'FailedMount', error.message);
+      return false;
+    }
   }
 
   /** Stops containers (all at once, within the grace period together), then the sandbox. Rejects when `signal` aborts first. */
@@ -293,7 +300,7 @@ function specOf(pod: Pod, name: string): Container | undefined {
 
 function waitingOf(error: unknown, created: boolean): Waiting {
   if (error instanceof ImageError) return { reason: error.reason, message: error.message };
-  if (error instanceof EnvError || error instanceof VolumeError)
+  if (error instanceof EnvError || error instanceof VolumeError || error instanceof ObjectError)
     return { reason: 'CreateContainerConfigError', message: error.message };
   return { reason: created ? 'RunContainerError' : 'CreateContainerError', message: describe(error) };
 }

@@ -130,3 +130,18 @@ export function expandReferences(text: string, lookup: (name: string) => string 
   }
   return result;
 }
+
+/** Names of the ConfigMaps and Secrets that a container's environment reads. */
+export function envReferences(container: Container): { configMaps: Set<string>; secrets: Set<string> } {
+  const configMaps = new Set<string>();
+  const secrets = new Set<string>();
+  for (const from of container.envFrom ?? []) {
+    if (from.configMapRef?.name !== undefined) configMaps.add(from.configMapRef.name);
+    if (from.secretRef?.name !== undefined) secrets.add(from.secretRef.name);
+  }
+  for (const { valueFrom } of container.env ?? []) {
+    if (valueFrom?.configMapKeyRef?.name !== undefined) configMaps.add(valueFrom.configMapKeyRef.name);
+    if (valueFrom?.secretKeyRef?.name !== undefined) secrets.add(valueFrom.secretKeyRef.name);
+  }
+  return { configMaps, secrets };
+}

@@ -104,6 +104,7 @@ export class Kubelet {
       if ((phase === 'Succeeded' || phase === 'Failed') && deletionTimestamp === undefined) return;
       worker = this.#newWorker(pod);
       this.#workers.set(uid, worker);
+      this.#deps.objects.register(pod);
       const ran = pod.status?.startTime !== undefined;
       const refused = ran || deletionTimestamp ? undefined : refusal(pod, this.#others(uid), this.#deps.allocatable());
       if (refused !== undefined) {
@@ -163,9 +164,9 @@ export class Kubelet {
     const { pod } = worker;
     const deleted = pod.metadata.deletionTimestamp !== undefined || this.#deps.pods.get(podKey(pod)) === undefined;
     this.#deps.status.finish(pod);
+    this.#deps.objects.forget(pod.metadata.uid);
     if (!deleted) return;
     this.#workers.delete(pod.metadata.uid);
-    this.#deps.objects.forget(pod.metadata.uid);
     this.#deps.messages.forget(pod.metadata.uid);
   }
 

@@ -5,11 +5,12 @@
 import { type Mount, MountPropagation } from '#api-cri/gen/api.ts';
 import { kindOf, makeFolder, removeTree, replaceFile, setMode, setOwner } from '#host/files.ts';
 import type { Clock } from '#std/clock.ts';
-import { containerEnv, type EnvSources, expandReferences } from './env.ts';
+import { containerEnv, type EnvSources, envReferences, expandReferences } from './env.ts';
 import type { NodeObjects } from './node-objects.ts';
+import { ObjectError } from './object-watches.ts';
 import type { Container, Pod, Volume, VolumeMount } from './pod.ts';
 import { serviceEnv } from './service-env.ts';
-import { writeVolume } from './volumes/atomic-writer.ts';
+import { type VolumeFile, writeVolume } from './volumes/atomic-writer.ts';
 import { type PayloadSources, VolumeError, volumePayload, volumeReferences, volumeTokens } from './volumes/payload.ts';
 
 /** Mounts of the node that the kubelet needs done: tmpfs for emptyDir with medium Memory. */
@@ -31,6 +32,8 @@ export interface PodResourcesDeps {
 
 export class PodResources {
   readonly #deps: PodResourcesDeps;
+  /** What was last written, by the volume's path: most looks at a pod find nothing new. */
+  readonly #written = new Map<string, ReadonlyMap<string, VolumeFile>>();
 
   constructor(deps: PodResourcesDeps) {
     this.#deps = deps;
@@ -44,24 +47,41 @@ export class PodResources {
     return `${this.#deps.root}/pods/${uid}`;
   }
 
-  /** Makes every volume of the pod, or brings it up to date. @throws VolumeError for what is not there yet */
+  /**
+   * Makes every volume of the pod, or brings those that come from the API up to date.
+   * @throws VolumeError for what is not there yet, ready to be told as an event
+   */
   async mountVolumes(pod: Pod): Promise<void> {
     const folder = `${this.podFolder(pod.metadata.uid)}/volumes`;
-    const sources = await this.#payloadSources(pod);
+    let sources: PayloadSources | undefined;
     for (const volume of pod.spec.volumes ?? []) {
       const path = `${folder}/${volumePath(volume)}`;
-      const payload = volumePayload(pod, volume, sources);
-      if (payload !== undefined)
-        await writeVolume(path, payload, String(this.#deps.clock.now()), pod.spec.securityContext?.fsGroup);
-      else if (volume.emptyDir !== undefined) await this.#emptyDir(pod, volume, path);
-      else if (volume.hostPath !== undefined) await this.#hostPath(volume);
-      else throw new VolumeError(`volume "${volume.name}" is of a kind this node does not have`);
+      try {
+        if (isApiVolume(volume)) sources ??= await this.#payloadSources(pod);
+        await this.#mountVolume(pod, volume, path, sources);
+      } catch (error) {
+        if (!(error instanceof VolumeError || error instanceof ObjectError)) throw error;
+        throw new VolumeError(`MountVolume.SetUp failed for volume "${volume.name}" : ${error.message}`);
+      }
     }
   }
 
+  async #mountVolume(pod: Pod, volume: Volume, path: string, sources: PayloadSources | undefined): Promise<void> {
+    if (sources !== undefined && isApiVolume(volume)) {
+      const payload = volumePayload(pod, volume, sources);
+      if (sameFiles(this.#written.get(path), payload)) return;
+      await writeVolume(path, payload, this.#deps.clock.now(), pod.spec.securityContext?.fsGroup);
+      this.#written.set(path, payload);
+    } else if (volume.emptyDir !== undefined) await this.#emptyDir(pod, volume, path);
+    else if (volume.hostPath !== undefined) await this.#hostPath(volume);
+    else throw new VolumeError('no volume plugin matched');
+  }
+
   async unmountVolumes(uid: string): Promise<void> {
-    await this.#deps.mounter.unmountAll(this.podFolder(uid));
-    await removeTree(this.podFolder(uid));
+    const folder = this.podFolder(uid);
+    for (const path of this.#written.keys()) if (path.startsWith(`${folder}/`)) this.#written.delete(path);
+    await this.#deps.mounter.unmountAll(folder);
+    await removeTree(folder);
   }
 
   async environment(
@@ -220,6 +240,16 @@ function isApiVolume(volume: Volume): boolean {
   );
 }
 
+function sameFiles(a: ReadonlyMap<string, VolumeFile> | undefined, b: ReadonlyMap<string, VolumeFile>): boolean {
+  if (a === undefined || a.size !== b.size) return false;
+  for (const [path, { bytes, mode }] of b) {
+    const known = a.get(path);
+    if (known === undefined || known.mode !== mode) return false;
+    if (known.bytes !== bytes && Buffer.compare(known.bytes, bytes) !== 0) return false;
+  }
+  return true;
+}
+
 function asMount(containerPath: string, hostPath: string, readonly: boolean, propagation: string | undefined): Mount {
   return {
     containerPath,
@@ -239,20 +269,6 @@ function asMount(containerPath: string, hostPath: string, readonly: boolean, pro
     imageSubPath: '',
     mountOptions: [],
   };
-}
-
-function envReferences(container: Container): { configMaps: Set<string>; secrets: Set<string> } {
-  const configMaps = new Set<string>();
-  const secrets = new Set<string>();
-  for (const from of container.envFrom ?? []) {
-    if (from.configMapRef?.name !== undefined) configMaps.add(from.configMapRef.name);
-    if (from.secretRef?.name !== undefined) secrets.add(from.secretRef.name);
-  }
-  for (const { valueFrom } of container.env ?? []) {
-    if (valueFrom?.configMapKeyRef?.name !== undefined) configMaps.add(valueFrom.configMapKeyRef.name);
-    if (valueFrom?.secretKeyRef?.name !== undefined) secrets.add(valueFrom.secretKeyRef.name);
-  }
-  return { configMaps, secrets };
 }
 
 function textValues(values: ReadonlyMap<string, Uint8Array> | undefined): Record<string, string> | undefined {

@@ -154,6 +154,8 @@ export class PodWorker {
     const actions = computeActions(this.pod, before, runner.verdicts(this.pod, before));
     let waitMs: number | undefined;
     if (hasWork(actions)) {
+      // Pulling may take minutes: that the pod is being made is told before.
+      if (actions.createSandbox) this.#deps.report(this, before);
       waitMs = await runner.carryOut(this.pod, before, actions, signal);
       const after = await this.#deps.read(this.uid);
       runner.observe(this.pod, after);
@@ -163,6 +165,7 @@ export class PodWorker {
     } else {
       this.#deps.report(this, before);
       if (isFinished(this.pod, before)) await this.#cleanUpFinished(before);
+      else await runner.refreshVolumes(this.pod);
     }
     return Math.min(waitMs ?? resyncMs, resyncMs);
   }

@@ -72,7 +72,14 @@ export async function startKubelet({
   const informers = scope.use(createInformerFactory({ client, clock, prng, log }));
   const recorder = scope.use(createEventRecorder({ client, clock, component: 'kubelet', host: config.nodeName, log }));
   const runtimePods = new CriPods(cri.runtime);
-  const objects = new NodeObjects(client, clock, informers.informer<Service>(services));
+  const objects = new NodeObjects(scope, {
+    client,
+    clock,
+    prng,
+    services: informers.informer<Service>(services),
+    onChange: (uid) => kubelet.poke(uid),
+    log,
+  });
 
   const node = new NodeStatus(config, {
     client,

@@ -24,20 +24,19 @@ const dataLink = '..data';
 
 /**
  * Makes `folder` hold exactly `files` (paths relative, with `/`; none begins with `..`). Nothing is written when they are there already.
- * @param stamp distinguishes this version from the one before, a time in digits
+ * @param nowMs names this version
  * @param group owner group of every file, for fsGroup
  */
 export async function writeVolume(
   folder: string,
   files: ReadonlyMap<string, VolumeFile>,
-  stamp: string,
+  nowMs: number,
   group?: number,
 ): Promise<void> {
   await makeFolder(folder);
   const current = await readLinkIfThere(`${folder}/${dataLink}`);
   if (current !== undefined && (await holds(`${folder}/${current}`, files))) return;
-  const version = `..${stamp}`;
-  await removeTree(`${folder}/${version}`);
+  const version = await versionName(folder, nowMs);
   await makeFolder(`${folder}/${version}`);
   for (const [path, { bytes, mode }] of files) {
     const target = `${folder}/${version}/${path}`;
@@ -58,6 +57,16 @@ export async function writeVolume(
       await replaceLink(`${folder}/${name}`, `${dataLink}/${name}`);
   for (const name of await listFolder(folder))
     if (!names.has(name) && name !== dataLink && name !== version) await removeTree(`${folder}/${name}`);
+}
+
+/** `..2026_11_24_15_04_05.` and digits that no other version has. */
+async function versionName(folder: string, nowMs: number): Promise<string> {
+  const stamp = `..${new Date(nowMs).toISOString().slice(0, 19).replace(/[-T:]/g, '_')}.`;
+  const taken = new Set(await listFolder(folder));
+  for (let digits = (nowMs % 1000) * 1_000_000; ; digits++) {
+    const name = `${stamp}${String(digits).padStart(9, '0')}`;
+    if (!taken.has(name)) return name;
+  }
 }
 
 async function holds(folder: string, files: ReadonlyMap<string, VolumeFile>): Promise<boolean> {

@@ -24,8 +24,8 @@ export class VolumeError extends Error {
 const defaultMode = 0o644;
 const defaultTokenSeconds = 3600;
 
-/** The files of a volume by path; undefined when the volume is of another kind. */
-export function volumePayload(pod: Pod, volume: Volume, sources: PayloadSources): Map<string, VolumeFile> | undefined {
+/** The files by path of a volume that comes from the API. @throws VolumeError */
+export function volumePayload(pod: Pod, volume: Volume, sources: PayloadSources): Map<string, VolumeFile> {
   const files = new Map<string, VolumeFile>();
   if (volume.configMap !== undefined) {
     const { name = '', items, optional, defaultMode: mode } = volume.configMap;
@@ -52,7 +52,6 @@ export function volumePayload(pod: Pod, volume: Volume, sources: PayloadSources)
   else if (volume.projected !== undefined)
     for (const projection of volume.projected.sources ?? [])
       addProjection(files, pod, projection, volume.projected.defaultMode, sources);
-  else return undefined;
   return files;
 }
 
