@@ -54,7 +54,7 @@ export const parts: Readonly<Record<string, Part>> = {
   },
   registry: { layer: 6 },
   cni: { layer: 6, node: ['node:fs'] },
-  containerd: { layer: 7, node: ['node:crypto'], packages: ['ws'] },
+  containerd: { layer: 7, node: ['node:crypto', 'node:net'], packages: ['ws'] },
   build: { layer: 7 },
   hollow: { layer: 7 },
   'kube-apiserver': { layer: 8, node: ['node:crypto', 'node:net'], packages: ['yaml'] },

@@ -136,6 +136,7 @@ async function start(config: ContainerdConfig, deps: ContainerdDeps, scope: Scop
     clock,
     prng,
     runtime,
+    helper,
     network,
     images,
     sandboxes: new SandboxStore(metadata),

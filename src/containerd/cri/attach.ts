@@ -1,51 +1,50 @@
 /** Attach: a URL under which the streams of a container's own process are served, from now on. Leaving does not end it. */
 import type { AttachRequest, AttachResponse } from '#api-cri/gen/api.ts';
 import { RuntimeError } from '#runtime/error.ts';
-import { acceptWebSocket, type WebSocketConnection } from '#transport/websocket.ts';
 import type { CriContext } from './context.ts';
 import { toRpcError } from './errors.ts';
 import { checkStreams } from './exec.ts';
 import { requireRunning } from './exec-process.ts';
-import { announce, receiveInput, remoteCommandProtocols, sendOutcome, sendOutput } from './remote-command.ts';
+import { acceptRemoteCommand } from './remote-command.ts';
+import type { RemoteStreams } from './remote-streams.ts';
 
 export function attach(context: CriContext, request: AttachRequest): AttachResponse {
   checkStreams(request);
   requireRunning(context, request.containerId);
   const url = context.streaming.offer('attach', (http) =>
-    acceptWebSocket(http, { protocols: remoteCommandProtocols }, (connection) => serve(context, request, connection)),
+    acceptRemoteCommand(context, http, request, (streams) => serve(context, request, streams)),
   );
   return { url };
 }
 
-async function serve(context: CriContext, request: AttachRequest, connection: WebSocketConnection): Promise<void> {
-  announce(connection, request);
+async function serve(context: CriContext, request: AttachRequest, streams: RemoteStreams): Promise<void> {
   try {
     const { id, config } = requireRunning(context, request.containerId);
     await using attachment = await context.runtime.attach(id);
     const stdin = request.stdin && config.stdin;
-    const input = receiveInput(
-      connection,
-      {
-        write: (data) => attachment.write(data),
-        drained: () => attachment.drained(),
-        closeStdin: () => config.stdinOnce && attachment.closeStdin(),
-        resize(size) {
-          context.runtime.resize(id, size).catch((error) => {
-            if (!(error instanceof RuntimeError)) context.warn(`resizing container ${id}`, error);
-          });
+    const input = streams
+      .receive(
+        {
+          write: (data) => attachment.write(data),
+          drained: () => attachment.drained(),
+          closeStdin: () => config.stdinOnce && attachment.closeStdin(),
+          resize(size) {
+            context.runtime.resize(id, size).catch((error) => {
+              if (!(error instanceof RuntimeError)) context.warn(`resizing container ${id}`, error);
+            });
+          },
         },
-      },
-      stdin,
-    ).catch(() => {});
+        stdin,
+      )
+      .catch(() => {});
     const output = (async () => {
-      for await (const { stream, data } of attachment.output)
-        if (stream === 'stdout' ? request.stdout : request.stderr) await sendOutput(connection, stream, data);
+      for await (const { stream, data } of attachment.output) await streams.send(stream, data);
       return 'ended' as const;
     })();
-    const outcome = await Promise.race([output, Promise.race([input, connection.closed]).then(() => 'left' as const)]);
-    if (outcome === 'ended') sendOutcome(connection, { exitCode: 0 });
+    const outcome = await Promise.race([output, Promise.race([input, streams.closed]).then(() => 'left' as const)]);
+    if (outcome === 'ended') streams.finish({ exitCode: 0 });
     else output.catch(() => {});
   } catch (error) {
-    sendOutcome(connection, { error: `error attaching to container: ${toRpcError(error).message}` });
+    streams.finish({ error: `error attaching to container: ${toRpcError(error).message}` });
   }
 }

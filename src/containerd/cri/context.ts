@@ -1,5 +1,6 @@
 /** What the CRI's RPCs share: the daemon's parts, the stores, and where things are on disk. One record, passed to each RPC's function. */
 import type { CgroupManager } from '#host-linux/cgroups/manager.ts';
+import type { Zygote } from '#host-linux/helper/zygote.ts';
 import type { Runtime } from '#runtime/runtime.ts';
 import type { Clock } from '#std/clock.ts';
 import { type Prng, randomBytes } from '#std/prng.ts';
@@ -16,6 +17,8 @@ export interface CriContext {
   readonly clock: Clock;
   readonly prng: Prng;
   readonly runtime: Runtime;
+  /** Reaches into pods' network namespaces. */
+  readonly helper: Zygote;
   readonly network: PodNetwork;
   readonly images: ImageService;
   readonly sandboxes: SandboxStore;

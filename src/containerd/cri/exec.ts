@@ -1,36 +1,30 @@
 /** Exec: a URL under which a command's streams are served. The command starts when the client has come. */
 import type { ExecRequest, ExecResponse } from '#api-cri/gen/api.ts';
-import { acceptWebSocket, type WebSocketConnection } from '#transport/websocket.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
 import type { CriContext } from './context.ts';
 import { toRpcError } from './errors.ts';
 import { requireRunning, startExec } from './exec-process.ts';
-import { announce, receiveInput, remoteCommandProtocols, sendOutcome, sendOutput } from './remote-command.ts';
+import { acceptRemoteCommand } from './remote-command.ts';
+import type { RemoteStreams, StreamFlags } from './remote-streams.ts';
 
 export function exec(context: CriContext, request: ExecRequest): ExecResponse {
   checkStreams(request);
   if (request.cmd.length === 0) throw new RpcError(Code.InvalidArgument, 'command must not be empty');
   requireRunning(context, request.containerId);
   const url = context.streaming.offer('exec', (http) =>
-    acceptWebSocket(http, { protocols: remoteCommandProtocols }, (connection) => serve(context, request, connection)),
+    acceptRemoteCommand(context, http, request, (streams) => serve(context, request, streams)),
   );
   return { url };
 }
 
 /** As the kubelet's streaming library refuses: at least one stream, and a terminal has no separate stderr. */
-export function checkStreams(streams: {
-  readonly tty: boolean;
-  readonly stdin: boolean;
-  readonly stdout: boolean;
-  readonly stderr: boolean;
-}): void {
+export function checkStreams(streams: StreamFlags): void {
   if (streams.tty && streams.stderr) throw new RpcError(Code.InvalidArgument, 'tty and stderr cannot both be true');
   if (!streams.stdin && !streams.stdout && !streams.stderr)
     throw new RpcError(Code.InvalidArgument, 'one of stdin, stdout, or stderr must be set');
 }
 
-async function serve(context: CriContext, request: ExecRequest, connection: WebSocketConnection): Promise<void> {
-  announce(connection, request);
+async function serve(context: CriContext, request: ExecRequest, streams: RemoteStreams): Promise<void> {
   try {
     const container = requireRunning(context, request.containerId);
     await using running = await startExec(context, container, {
@@ -39,8 +33,7 @@ async function serve(context: CriContext, request: ExecRequest, connection: WebS
       stdin: request.stdin,
     });
     const { attachment } = running;
-    const input = receiveInput(
-      connection,
+    const input = streams.receive(
       {
         write: (data) => attachment.write(data),
         drained: () => attachment.drained(),
@@ -50,22 +43,21 @@ async function serve(context: CriContext, request: ExecRequest, connection: WebS
       request.stdin,
     );
     // The client went: its command goes, too, when this function returns. A process that ended takes no more input.
-    const left = Promise.race([input.catch(() => {}), connection.closed]).then(() => 'left' as const);
+    const left = Promise.race([input.catch(() => {}), streams.closed]).then(() => 'left' as const);
     const output = (async () => {
-      for await (const { stream, data } of attachment.output)
-        if (stream === 'stdout' ? request.stdout : request.stderr) await sendOutput(connection, stream, data);
+      for await (const { stream, data } of attachment.output) await streams.send(stream, data);
       return 'ended' as const;
     })();
     output.catch(() => {});
     const ended = running.exit.then(async (exit) => {
-      await Promise.race([output, connection.closed]);
+      await Promise.race([output, streams.closed]);
       return exit;
     });
     const exit = await Promise.race([ended, left]);
     if (exit === 'left') return;
-    sendOutcome(connection, { exitCode: exit.exitCode });
+    streams.finish({ exitCode: exit.exitCode });
   } catch (error) {
-    sendOutcome(connection, {
+    streams.finish({
       error: `error executing command in container: failed to exec in container: ${toRpcError(error).message}`,
     });
   }

@@ -22,6 +22,7 @@ import { listImages } from './list-images.ts';
 import { listPodSandbox } from './list-pod-sandbox.ts';
 import { listPodSandboxStats, podSandboxStats } from './pod-sandbox-stats.ts';
 import { podSandboxStatus } from './pod-sandbox-status.ts';
+import { portForward } from './port-forward.ts';
 import { pullImage } from './pull-image.ts';
 import { removeContainer } from './remove-container.ts';
 import { removeImage } from './remove-image.ts';
@@ -69,6 +70,7 @@ export function bindCri(context: CriContext): BoundService[] {
       execSync: answer(execSync),
       exec: answer(exec),
       attach: answer(attach),
+      portForward: answer(portForward),
       containerStats: answer(containerStats),
       listContainerStats: answer(listContainerStats),
       podSandboxStats: answer(podSandboxStats),

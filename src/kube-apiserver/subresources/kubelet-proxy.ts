@@ -1,9 +1,13 @@
 /**
  * `.../pods/NAME/log`, `exec`, `attach` and `portforward`: passed on to the kubelet of the pod's node. Streams are not looked into: after the
- * kubelet's 101 the two connections are joined byte for byte, whichever protocol (WebSocket, SPDY) the client speaks.
+ * kubelet's 101 the two connections are joined byte for byte, whichever protocol (WebSocket, SPDY) the client speaks. SPDY that comes inside a
+ * WebSocket, as port-forwarding does, is taken out of it first (KEP-4006).
  */
 import { badRequestError, failure, notFoundError, serviceUnavailableError } from '#kube-machinery/status.ts';
-import type { HttpHandler, HttpResponse } from '#transport/http.ts';
+import type { HeaderList, HttpHandler, HttpRequest, HttpResponse } from '#transport/http.ts';
+import { spdyProtocol } from '#transport/spdy.ts';
+import { acceptWebSocket, asksForWebSocket } from '#transport/websocket.ts';
+import { webSocketDuplex } from '#transport/websocket-duplex.ts';
 import type { KubeObject } from '../object.ts';
 import type { SubresourceVerbs } from '../rest/dispatch.ts';
 import { readStored } from '../rest/get.ts';
@@ -56,7 +60,8 @@ export function kubeletVerbs(dial: KubeletDialer): KubeletVerbs {
     const { namespace, name } = pod.metadata;
     const query = new URLSearchParams();
     for (const port of scope.info.query.getAll('ports')) query.append('port', port);
-    return pass(scope, dial, pod, `/portForward/${namespace}/${name}?${query}`, true);
+    const target = `/portForward/${namespace}/${name}?${query}`;
+    return offersTunnel(scope.request) ? passTunnel(scope, dial, pod, target) : pass(scope, dial, pod, target, true);
   };
   return {
     log: {
@@ -149,6 +154,39 @@ async function pass(
     throw failure(response.status, reasonOf(response.status), text.trim() || `the kubelet answered ${response.status}`);
   }
   return response;
+}
+
+const tunnelPrefix = 'SPDY/3.1+';
+const tunnelProtocol = `${tunnelPrefix}portforward.k8s.io`;
+
+function offersTunnel(request: HttpRequest): boolean {
+  return (
+    asksForWebSocket(request) &&
+    request.headers.some(
+      ([name, value]) =>
+        name === 'sec-websocket-protocol' && value.split(',').some((protocol) => protocol.trim() === tunnelProtocol),
+    )
+  );
+}
+
+/** The kubelet is asked for SPDY; once it speaks that, the client gets its WebSocket around it. */
+async function passTunnel(scope: RestScope, dial: KubeletDialer, pod: Pod, target: string): Promise<HttpResponse> {
+  const { request } = scope;
+  const headers: HeaderList = [
+    ['connection', 'Upgrade'],
+    ['upgrade', spdyProtocol],
+    ['x-stream-protocol-version', tunnelProtocol.slice(tunnelPrefix.length)],
+    // Nothing but SPDY may follow the head.
+    ['content-length', '0'],
+  ];
+  const asked: HttpRequest = { ...request, method: 'POST', headers };
+  const response = await pass({ ...scope, request: asked }, dial, pod, target, true);
+  const { upgrade } = response;
+  if (upgrade === undefined) return response;
+  return acceptWebSocket(request, { protocols: [tunnelProtocol] }, async (connection) => {
+    upgrade(webSocketDuplex(connection), new Uint8Array(0));
+    await connection.closed;
+  });
 }
 
 /** What belongs to the streaming protocol; credentials do not go to the node. */

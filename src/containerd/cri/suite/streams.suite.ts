@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WebSocket } from 'ws';
 import { RuntimeService } from '#api-cri/gen/api.ts';
+import { SpdyClient } from '#testkit/spdy-client.ts';
 import type { RpcError } from '#wire/grpc/status.ts';
 import { type CriUnderTest, Pod, run, statusOf, until, waitForEnd } from './under-test.suite.ts';
 
@@ -130,6 +131,64 @@ export function streamsSuite(open: () => CriUnderTest): void {
     await assert.rejects(
       open().channel.unary(methods.exec, { ...none, tty: true, stdout: true, stderr: true }),
       /tty and stderr cannot both be true/,
+    );
+  });
+
+  test('Exec over SPDY: input and its end, both outputs, and how it ended', limit, async () => {
+    await using pod = await Pod.run(open(), 'spdyexec');
+    const containerId = await pod.start('exec sleep 1000');
+    const request = { containerId, cmd: ['sh', '-c', 'cat; echo err >&2; exit 7'], tty: false, stdin: true };
+    const { url } = await open().channel.unary(methods.exec, { ...request, stdout: true, stderr: true });
+    const client = new SpdyClient(url, 'v4.channel.k8s.io');
+    for (const [id, streamtype] of [
+      [1, 'error'],
+      [3, 'stdin'],
+      [5, 'stdout'],
+      [7, 'stderr'],
+    ] as const)
+      client.open(id, { streamtype });
+    client.send(3, 'x'.repeat(100_000));
+    client.send(3, 'end', true);
+    await client.until(() => (client.text(1).endsWith('}') ? true : undefined));
+    assert.equal(client.text(5), `${'x'.repeat(100_000)}end`);
+    assert.equal(client.text(7), 'err\n');
+    assert.match(client.text(1), /"reason":"NonZeroExitCode".*"message":"7"/);
+    await client.closed;
+  });
+
+  test('PortForward over SPDY: the loopback of the pod, a pair of streams for each connection', limit, async () => {
+    await using pod = await Pod.run(open(), 'spdyforward');
+    const port = '18080';
+    const script = `mkdir /www; echo page > /www/index.html; exec httpd -f -p 127.0.0.1:${port} -h /www`;
+    const containerId = await pod.start(script);
+    await until(async () => {
+      const { exitCode } = await run(open(), containerId, `wget -qO- http://127.0.0.1:${port}/`);
+      return exitCode === 0 ? true : undefined;
+    });
+    const { url } = await open().channel.unary(methods.portForward, { podSandboxId: pod.id, port: [] });
+    const client = new SpdyClient(url, 'portforward.k8s.io');
+    const connect = (id: number, to: string) => {
+      const requestid = String(id);
+      client.open(id, { streamtype: 'error', port: to, requestid });
+      client.open(id + 2, { streamtype: 'data', port: to, requestid });
+    };
+    connect(1, port);
+    connect(5, port);
+    for (const id of [7, 3]) client.send(id, 'GET / HTTP/1.0\r\n\r\n', id === 3);
+    await client.until(() => (client.ended(3) && client.ended(7) ? true : undefined));
+    for (const id of [7, 3]) assert.match(client.text(id), /^HTTP\/1\.[01] 200 OK[\s\S]*\r\n\r\npage\n$/);
+    connect(9, '81');
+    const refusal = await client.until(() => client.text(9) || undefined);
+    assert.match(refusal, /^error forwarding port 81 to pod \w+, uid : .*connection refused/);
+    client.socket.destroy();
+  });
+
+  test('PortForward of a sandbox that was stopped is refused', limit, async () => {
+    await using pod = await Pod.run(open(), 'forwardrefused');
+    await open().channel.unary(methods.stopPodSandbox, { podSandboxId: pod.id });
+    await assert.rejects(
+      open().channel.unary(methods.portForward, { podSandboxId: pod.id, port: [80] }),
+      /sandbox container is not running/,
     );
   });
 
