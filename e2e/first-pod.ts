@@ -21,6 +21,7 @@ import { type KindOfParts, kindsOfParts, startParts } from './parts.ts';
 import { registrySteps } from './registry-steps.ts';
 import { eventually, type Running, run, start } from './shell.ts';
 import { createSteps } from './steps.ts';
+import { streamingSteps } from './streaming-steps.ts';
 
 enterOwnNamespaces();
 
@@ -87,6 +88,7 @@ try {
   await registrySteps({ step }, kubectl);
   await clientNodeSteps({ step }, kubeconfig);
   await badDays();
+  await streamingSteps({ step }, kubectlPath, env);
 } finally {
   await step('down --purge: nothing is left in the kernel or on the disk', async () => {
     await tool('down', '--purge', ...cluster, ...parts.downFlags);

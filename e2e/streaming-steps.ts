@@ -1,6 +1,10 @@
 /** Steps of streams between a user's terminal and a pod: exec with a terminal, attach, run -it, port-forward; over WebSockets and over SPDY. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { get } from 'node:http';
+import { MediaType } from '#api-oci/image-spec.ts';
+import { referenceBinary } from '#testkit/reference.ts';
+import { makeLayer, pushImage, startRegistry } from '#testkit/registry-process.ts';
 import { eventually, run, start } from './shell.ts';
 import type { Steps } from './steps.ts';
 import { startOnTerminal } from './terminal.ts';
@@ -11,16 +15,23 @@ const wires = [
   ['SPDY', { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: 'false', KUBECTL_PORT_FORWARD_WEBSOCKETS: 'false' }],
 ] as const;
 
-/**
- * @param kubectlPath the real one; `env` points it at the cluster
- * @param image of busybox, with `sh`
- */
+/** @param kubectlPath the real one; `env` points it at the cluster */
 export async function streamingSteps(
   { step }: Pick<Steps, 'step'>,
   kubectlPath: string,
   env: Readonly<Record<string, string>>,
-  image: string,
 ): Promise<void> {
+  await using registry = await startRegistry();
+  const image = `${registry.address}/team/talk:1`;
+  const tar = makeLayer({
+    'bin/busybox': { bytes: readFileSync(referenceBinary('busybox-static', 'busybox')), mode: 0o755 },
+    'bin/sh': { link: 'busybox' },
+  });
+  await pushImage(registry.address, 'team/talk:1', {
+    layers: [{ mediaType: MediaType.ociLayer, blob: tar, tar }],
+    config: { Cmd: ['/bin/sh'] },
+    platform: { os: 'linux', architecture: process.arch === 'x64' ? 'amd64' : process.arch },
+  });
   const kubectl = async (...args: string[]) => (await run(kubectlPath, args, { env })).stdout;
   await step('a pod to talk to', async () => {
     const script =
