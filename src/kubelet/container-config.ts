@@ -39,6 +39,8 @@ export function containerLogPath(container: string, restartCount: number): strin
 export interface SandboxInputs {
   readonly attempt: number;
   readonly dns: DnsSettings;
+  /** What had to be left out of it. */
+  readonly dnsWarnings: readonly string[];
   readonly logRoot: string;
   readonly cgroupParent: string;
 }

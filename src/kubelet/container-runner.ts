@@ -114,6 +114,7 @@ export class ContainerRunner {
     const inputs = this.#deps.sandboxInputs(pod, actions.sandboxAttempt);
     const sandbox = sandboxConfig(pod, inputs);
     if (actions.createSandbox) {
+      for (const warning of inputs.dnsWarnings) event(pod, undefined, 'Warning', 'DNSConfigForming', warning);
       try {
         ({ podSandboxId: sandboxId } = await this.#deps.runtime.runPodSandbox({ config: sandbox, runtimeHandler: '' }));
       } catch (error) {

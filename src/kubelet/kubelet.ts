@@ -52,9 +52,12 @@ export class Kubelet {
     this.#deps = deps;
   }
 
-  /** Pods with a worker. */
+  /** The API's pods of this node, whether they run or have ended, with what is newest known of each. */
   list(): Pod[] {
-    return [...this.#workers.values()].map(({ pod }) => pod);
+    return this.#deps.pods.list().map((pod) => {
+      const status = this.#deps.status.current(pod.metadata.uid);
+      return status === undefined ? pod : { ...pod, status: merged(pod, status) };
+    });
   }
 
   /** The pod the API has under this name, also one that ended before this kubelet began; else one that is still being ended. */

@@ -38,7 +38,10 @@ export function podStatus(pod: Pod, inputs: StatusInputs): PodStatus {
     containerStatus(pod, container, inputs, true),
   );
   const statuses = pod.spec.containers.map((container) => containerStatus(pod, container, inputs, false));
-  const phase = inputs.failure !== undefined ? 'Failed' : phaseOf(pod, initStatuses, statuses);
+  const reached = inputs.failure !== undefined ? 'Failed' : phaseOf(pod, initStatuses, statuses);
+  // The end is told once nothing runs any more: sidecars, too, have ended, and what the pod held is free.
+  const held = isTerminal(reached) && !isTerminal(previous?.phase) && hasRunning(runtime);
+  const phase = held ? (previous?.phase ?? 'Running') : reached;
   const sandbox = runtime.sandboxes[0];
   const ips = pod.spec.hostNetwork
     ? sandbox === undefined
@@ -49,7 +52,7 @@ export function podStatus(pod: Pod, inputs: StatusInputs): PodStatus {
     ...(pod.metadata.generation !== undefined && { observedGeneration: pod.metadata.generation }),
     phase,
     conditions: conditions(pod, phase, initStatuses, statuses, inputs),
-    ...(inputs.failure !== undefined && inputs.failure),
+    ...(inputs.failure !== undefined && !held && inputs.failure),
     hostIP: inputs.hostIp,
     hostIPs: [{ ip: inputs.hostIp }],
     ...(ips.length > 0 && { podIP: ips[0]!, podIPs: ips.map((ip) => ({ ip })) }),
@@ -59,6 +62,14 @@ export function podStatus(pod: Pod, inputs: StatusInputs): PodStatus {
     qosClass: previous?.qosClass ?? qosClass(pod),
   };
   return status;
+}
+
+function isTerminal(phase: PodStatus['phase']): boolean {
+  return phase === 'Succeeded' || phase === 'Failed';
+}
+
+function hasRunning(runtime: RuntimePod): boolean {
+  return runtime.containers.some(({ state }) => state === 'running');
 }
 
 /** RFC 3339 in whole seconds, as the API writes times. */
@@ -208,7 +219,7 @@ function conditions(
   const notInitialized = init.filter((status, i) =>
     isSidecar(pod.spec.initContainers![i]!) ? status.started !== true : !status.ready,
   );
-  const finished = phase === 'Succeeded' || phase === 'Failed';
+  const finished = isTerminal(phase);
   const completed = { status: 'False', reason: phase === 'Succeeded' ? 'PodCompleted' : 'PodFailed' } as const;
   const containersReady: Omit<PodCondition, 'type'> = finished
     ? completed

@@ -7,9 +7,8 @@ import type { Clock } from '#std/clock.ts';
 import { RpcError } from '#wire/grpc/status.ts';
 import type { ContainerRunner } from './container-runner.ts';
 import type { Pod } from './pod.ts';
-import { isSidecar } from './pod.ts';
 import type { RuntimePod } from './runtime-pod.ts';
-import { computeActions, latest, type SyncActions } from './sync-actions.ts';
+import { computeActions, hasEnded, type SyncActions } from './sync-actions.ts';
 
 export type WorkerState = 'syncing' | 'terminating' | 'terminated';
 
@@ -164,15 +163,18 @@ export class PodWorker {
       if (waitMs === 0) this.#again = true;
     } else {
       this.#deps.report(this, before);
-      if (isFinished(this.pod, before)) await this.#cleanUpFinished(before);
+      if (hasEnded(this.pod, before)) await this.#endRest(before, signal);
       else await runner.refreshVolumes(this.pod);
     }
     return Math.min(waitMs ?? resyncMs, resyncMs);
   }
 
-  /** A pod that has run to its end keeps its dead containers (logs), but not its sandbox's network. */
-  async #cleanUpFinished(runtime: RuntimePod): Promise<void> {
-    for (const sandbox of runtime.sandboxes) if (sandbox.ready) await this.#deps.runner.stopSandbox(sandbox.id);
+  /** A pod that has run to its end keeps its dead containers (logs), but neither its sidecars nor its sandbox's network. */
+  async #endRest(runtime: RuntimePod, signal: AbortSignal): Promise<void> {
+    const running = runtime.containers.some(({ state }) => state === 'running');
+    if (!running && !runtime.sandboxes.some(({ ready }) => ready)) return;
+    await this.#deps.runner.killPod(this.pod, runtime, this.pod.spec.terminationGracePeriodSeconds ?? 30, signal);
+    if (running) this.#again = true;
   }
 
   async #terminate(runtime: RuntimePod, signal: AbortSignal): Promise<void> {
@@ -204,15 +206,4 @@ function hasWork(actions: SyncActions): boolean {
     actions.toKill.length > 0 ||
     actions.toStart.length > 0
   );
-}
-
-/** All main containers have ended for good. */
-function isFinished(pod: Pod, runtime: RuntimePod): boolean {
-  const failedInit =
-    pod.spec.restartPolicy === 'Never' &&
-    (pod.spec.initContainers ?? []).some((container) => {
-      const current = latest(runtime, container.name);
-      return !isSidecar(container) && current?.state === 'exited' && current.exitCode !== 0;
-    });
-  return failedInit || pod.spec.containers.every((container) => latest(runtime, container.name)?.state === 'exited');
 }

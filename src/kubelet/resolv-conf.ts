@@ -42,6 +42,29 @@ export function podDns(pod: Pod, { clusterDns, clusterDomain, host }: DnsConfig)
   };
 }
 
+const serversMax = 3;
+const searchesMax = 32;
+/** Longer ones make some resolvers abort. */
+const searchLengthMax = 253;
+const searchLineLengthMax = 2048;
+
+/** What a resolver can take, and upstream's words about what was left out. */
+export function withinDnsLimits(dns: DnsSettings): { readonly dns: DnsSettings; readonly warnings: readonly string[] } {
+  const warnings: string[] = [];
+  const servers = dns.servers.slice(0, serversMax);
+  const searches = dns.searches.slice(0, searchesMax).filter((search) => search.length <= searchLengthMax);
+  while (searches.join(' ').length > searchLineLengthMax) searches.pop();
+  if (servers.length < dns.servers.length)
+    warnings.push(
+      `Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: ${servers.join(' ')}`,
+    );
+  if (searches.length < dns.searches.length)
+    warnings.push(
+      `Search Line limits were exceeded, some search paths have been omitted, the applied search line is: ${searches.join(' ')}`,
+    );
+  return { dns: { ...dns, servers, searches }, warnings };
+}
+
 /** Reads a resolv.conf. resolv.conf(5). */
 export function parseResolvConf(text: string): DnsSettings {
   const servers: string[] = [];

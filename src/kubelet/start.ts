@@ -21,7 +21,7 @@ import { type Container, type Pod, qosClass } from './pod.ts';
 import { PodResources, type VolumeMounter } from './pod-resources.ts';
 import { createProbeRunner } from './probe-runner.ts';
 import { Prober } from './prober.ts';
-import { type DnsSettings, podDns } from './resolv-conf.ts';
+import { type DnsSettings, podDns, withinDnsLimits } from './resolv-conf.ts';
 import { kubeletHandler } from './server.ts';
 import { pods, StatusManager } from './status-manager.ts';
 import { TerminationMessages } from './termination-messages.ts';
@@ -144,12 +144,12 @@ export async function startKubelet({
     prober,
     hooks: new LifecycleHooks(cri.runtime, clock),
     resources,
-    sandboxInputs: (pod, attempt) => ({
-      attempt,
-      dns: podDns(pod, { clusterDns: config.clusterDns, clusterDomain: config.clusterDomain, host: config.hostDns }),
-      logRoot: config.logDir,
-      cgroupParent: cgroupParentOf(config.cgroupRoot, pod),
-    }),
+    sandboxInputs(pod, attempt) {
+      const { clusterDns, clusterDomain, hostDns } = config;
+      const { dns, warnings } = withinDnsLimits(podDns(pod, { clusterDns, clusterDomain, host: hostDns }));
+      const cgroupParent = cgroupParentOf(config.cgroupRoot, pod);
+      return { attempt, dns, dnsWarnings: warnings, logRoot: config.logDir, cgroupParent };
+    },
     removePodCgroup: (pod) => deps.removePodCgroup(cgroupParentOf(config.cgroupRoot, pod)),
     event,
     nodeMemoryBytes: BigInt(config.machine.memoryBytes),

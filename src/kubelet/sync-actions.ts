@@ -43,6 +43,12 @@ export function computeActions(pod: Pod, runtime: RuntimePod, verdicts: Verdicts
     createSandbox: !usable,
     sandboxAttempt: usable ? sandbox.attempt : (sandbox?.attempt ?? -1) + 1,
   };
+  if (hasEnded(pod, runtime)) {
+    // Its sandbox was or will be stopped because of that; stopping it again would change nothing, and never end.
+    const running = runtime.containers.some(({ state }) => state === 'running');
+    const sandboxToKill = running ? actions.sandboxToKill : undefined;
+    return { ...actions, sandboxToKill, createSandbox: false, toKill: [], toStart: [] };
+  }
   if (!usable) return withoutSandbox(pod, runtime, actions);
 
   const toKill: ContainerToKill[] = [];
@@ -64,18 +70,12 @@ export function computeActions(pod: Pod, runtime: RuntimePod, verdicts: Verdicts
   return { ...actions, toKill, toStart };
 }
 
-/** A lost sandbox takes its containers with it; a pod that has finished is not brought back for that. */
+/** A lost sandbox takes its containers with it. */
 function withoutSandbox(
   pod: Pod,
   runtime: RuntimePod,
   actions: Pick<SyncActions, 'sandboxToKill' | 'createSandbox' | 'sandboxAttempt'>,
 ): SyncActions {
-  if (hasEnded(pod, runtime)) {
-    // Its sandbox was stopped because of that; stopping it again would change nothing, and never end.
-    const running = runtime.containers.some(({ state }) => state === 'running');
-    const sandboxToKill = running ? actions.sandboxToKill : undefined;
-    return { ...actions, sandboxToKill, createSandbox: false, toKill: [], toStart: [] };
-  }
   const first = pod.spec.initContainers?.[0];
   const toStart =
     first !== undefined
@@ -134,8 +134,11 @@ function planInit(
   return true;
 }
 
-/** Whether nothing of the pod will run again: an init container has failed for good, or all main containers are through. */
-function hasEnded(pod: Pod, runtime: RuntimePod): boolean {
+/**
+ * Whether nothing of the pod will be started again: an init container has failed for good, or all main containers are through. Sidecars may
+ * still run, and are to be ended now.
+ */
+export function hasEnded(pod: Pod, runtime: RuntimePod): boolean {
   const over = ({ name }: Container) => {
     const current = latest(runtime, name);
     return current?.state === 'exited' && !shouldRestart(pod, current.exitCode) ? current : undefined;
