@@ -126,6 +126,11 @@ export class BridgeNetwork implements Disposable {
     await this.#pool.release(pod.id);
   }
 
+  /** Takes from all pods but these what an earlier daemon gave them and could not take back. */
+  async keepOnly(ids: ReadonlySet<string>): Promise<void> {
+    for (const id of this.#pool.owners()) if (!ids.has(id)) await this.teardown('', { id });
+  }
+
   /** Takes the bridge away, with every pod's interface that still hangs on it. */
   async remove(): Promise<void> {
     for (const body of this.#netlink.request(dumpLinks(), 'list links')) {

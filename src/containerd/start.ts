@@ -158,6 +158,7 @@ async function start(config: ContainerdConfig, deps: ContainerdDeps, scope: Scop
   };
   await adoptContainers(context);
   await removeLeftovers(context);
+  await network.keepOnly?.(new Set(context.sandboxes.list().map(({ id }) => id)));
   await images.recover();
   await ensureHelloImage(images, hello);
 

@@ -30,13 +30,13 @@ export function askHttp(question: HttpQuestion): Promise<{ readonly status: numb
       ...(question.scheme === 'https' && { rejectUnauthorized: false }),
     });
     const deadline = setTimeout(
-      () => request.destroy(new Error('Client.Timeout exceeded while awaiting headers')),
+      () => request.destroy(new Error('context deadline exceeded (Client.Timeout exceeded while awaiting headers)')),
       question.timeoutMs,
     );
     const settle = () => clearTimeout(deadline);
     request.on('error', (error) => {
       settle();
-      reject(error);
+      reject(asGoSays(error, question.host, question.port));
     });
     request.on('response', (response) => {
       const chunks: Buffer[] = [];
@@ -73,9 +73,33 @@ export function askTcp(host: string, port: number, timeoutMs: number, signal: Ab
       else reject(error);
     };
     const abort = () => end(signal.reason as Error);
-    const deadline = setTimeout(() => end(new Error(`dial tcp ${host}:${port}: i/o timeout`)), timeoutMs);
+    const deadline = setTimeout(() => end(new Error(`dial tcp ${hostPort(host, port)}: i/o timeout`)), timeoutMs);
     signal.addEventListener('abort', abort, { once: true });
     socket.on('connect', () => end());
-    socket.on('error', end);
+    socket.on('error', (error) => end(asGoSays(error, host, port)));
   });
+}
+
+/** What people read in events, and search for. */
+const goTexts: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  EHOSTUNREACH: 'no route to host',
+  ENETUNREACH: 'network is unreachable',
+  ETIMEDOUT: 'connection timed out',
+  EACCES: 'permission denied',
+};
+
+/** The words of Go's net package. */
+function asGoSays(error: Error, host: string, port: number): Error {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  const text = goTexts[code];
+  if (text !== undefined) return new Error(`dial tcp ${hostPort(host, port)}: connect: ${text}`, { cause: error });
+  if (code === 'ENOTFOUND') return new Error(`dial tcp: lookup ${host}: no such host`, { cause: error });
+  // The peer closed without an answer.
+  if (code === 'ECONNRESET' && error.message === 'socket hang up') return new Error('EOF', { cause: error });
+  return error;
+}
+
+function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

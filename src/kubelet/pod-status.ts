@@ -47,7 +47,10 @@ export function podStatus(pod: Pod, inputs: StatusInputs): PodStatus {
     ? sandbox === undefined
       ? []
       : [inputs.hostIp]
-    : (sandbox?.ips ?? previous?.podIPs?.map(({ ip }) => ip) ?? []);
+    : sandbox !== undefined && (sandbox.ready || sandbox.ips.length > 0)
+      ? sandbox.ips
+      : // What has ended gave its address back, and is still known by it.
+        (previous?.podIPs?.map(({ ip }) => ip) ?? []);
   const status: PodStatus = {
     ...(pod.metadata.generation !== undefined && { observedGeneration: pod.metadata.generation }),
     phase,

@@ -37,28 +37,30 @@ export class Prober {
   readonly #scope: Scope;
   /** By container id: a restarted container is another one. */
   readonly #watched = new Map<string, Watched>();
+  readonly #loops = new Set<Promise<void>>();
 
   constructor(scope: Scope, deps: ProberDeps) {
     this.#scope = scope;
     this.#deps = deps;
-    scope.defer(() => {
+    scope.defer(async () => {
       for (const { stop } of this.#watched.values()) stop.abort(new Error('kubelet stops'));
+      await Promise.all(this.#loops);
     });
   }
 
   /** Starts the loops of a running container, once. */
   watch(pod: Pod, container: Container, containerId: string, podIp: string): void {
-    if (this.#watched.has(containerId)) return;
+    if (this.#scope.closed || this.#watched.has(containerId)) return;
     const watched: Watched = { podUid: pod.metadata.uid, states: new Map(), stop: new AbortController() };
     this.#watched.set(containerId, watched);
     for (const kind of kinds) {
       const probe = probeOf(container, kind);
       if (probe === undefined) continue;
       watched.states.set(kind, initialState(kind));
-      this.#scope.run(
-        () => this.#loop({ pod, container, containerId, podIp }, kind, probe, watched),
-        () => {},
+      const loop = this.#loop({ pod, container, containerId, podIp }, kind, probe, watched).finally(() =>
+        this.#loops.delete(loop),
       );
+      this.#loops.add(loop);
     }
   }
 

@@ -26,4 +26,6 @@ export interface PodNetwork {
   /** Connects the namespace pinned at `netns`, loopback included; the primary address comes first. An error leaves no trace. */
   setup(netns: string, pod: PodNetworkInfo): Promise<{ readonly ips: readonly string[] }>;
   teardown(netns: string, pod: PodNetworkInfo): Promise<void>;
+  /** Told at start which sandboxes there are: what others hold was left by a crash. */
+  keepOnly?(ids: ReadonlySet<string>): Promise<void>;
 }
