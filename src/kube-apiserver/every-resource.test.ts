@@ -10,6 +10,8 @@ import type { KubeObject } from './object.ts';
 
 const tableType = 'application/json;as=Table;v=v1;g=meta.k8s.io';
 const mergePatch = 'application/merge-patch+json';
+const strategicPatch = 'application/strategic-merge-patch+json';
+const jsonPatch = 'application/json-patch+json';
 
 type Server = Awaited<ReturnType<typeof startInMemoryApiserver>>;
 
@@ -101,21 +103,41 @@ async function lifeOf({ call, send }: Server, resource: Resource, minimal: Minim
   assert.equal(patched.code, 200, patched.text);
   assert.equal(patched.object.metadata.labels?.['kept'], 'yes');
   assert.equal(patched.object.metadata.uid, uid);
-  if (resource.subresources.some((sub) => sub.name === 'status' && sub.verbs.includes('get'))) {
-    const status = await call('GET', `${collection}/${name}/status`);
-    assert.deepEqual(status.object, patched.object);
-  }
+  const pointed = await call('PATCH', `${collection}/${name}`, {
+    type: jsonPatch,
+    body: [
+      { op: 'test', path: '/metadata/labels/kept', value: 'yes' },
+      { op: 'add', path: '/metadata/labels/pointed', value: 'yes' },
+    ],
+  });
+  assert.equal(pointed.code, 200, pointed.text);
+  const untrue = await call('PATCH', `${collection}/${name}`, {
+    type: jsonPatch,
+    body: [{ op: 'test', path: '/metadata/labels/kept', value: 'no' }],
+  });
+  assert.equal(untrue.code, 422, untrue.text);
+  const strategic = await call('PATCH', `${collection}/${name}`, {
+    type: strategicPatch,
+    body: { metadata: { labels: { pointed: null }, finalizers: ['example.com/a'] } },
+  });
+  assert.equal(strategic.code, 200, strategic.text);
+  assert.equal(strategic.object.metadata.labels?.['pointed'], undefined);
+  assert.equal(strategic.object.metadata.labels?.['kept'], 'yes');
+  const freed = await call('PATCH', `${collection}/${name}`, {
+    type: strategicPatch,
+    body: { metadata: { '$deleteFromPrimitiveList/finalizers': ['example.com/a'] } },
+  });
+  assert.equal(freed.code, 200, freed.text);
+  const hasStatus = await statusOf(call, resource, `${collection}/${name}`);
 
   const deleted = await call('DELETE', `${collection}/${name}`, { body: { gracePeriodSeconds: 0 } });
   assert.ok(deleted.code === 200, deleted.text);
   // A namespace stays until its controller has emptied it.
   const lasts = resource.resource === 'namespaces';
   if (!lasts) assert.equal((await call('GET', `${collection}/${name}`)).code, 404, deleted.text);
-  assert.deepEqual(await eventsOf(watched.body as AsyncIterable<Uint8Array>, 3), [
-    'MODIFIED',
-    'MODIFIED',
-    lasts ? 'MODIFIED' : 'DELETED',
-  ]);
+  const changes = ['MODIFIED', 'MODIFIED', 'MODIFIED', 'MODIFIED', 'MODIFIED', ...(hasStatus ? ['MODIFIED'] : [])];
+  const expected = [...changes, lasts ? 'MODIFIED' : 'DELETED'];
+  assert.deepEqual(await eventsOf(watched.body as AsyncIterable<Uint8Array>, expected.length), expected);
   abort.abort();
 
   if (!resource.verbs.includes('deletecollection')) return;
@@ -125,6 +147,24 @@ async function lifeOf({ call, send }: Server, resource: Resource, minimal: Minim
   const swept = await call('DELETE', `${collection}?labelSelector=gone%3Dyes`, { body: { gracePeriodSeconds: 0 } });
   assert.equal(swept.code, 200, swept.text);
   assert.equal((await call('GET', `${collection}/${other.metadata.name}`)).code, 404);
+}
+
+/** The status path shows the object, and changes nothing of it but its status. Answers whether there is one. */
+async function statusOf(call: Server['call'], resource: Resource, path: string): Promise<boolean> {
+  if (!resource.subresources.some((sub) => sub.name === 'status' && sub.verbs.includes('get'))) return false;
+  const before = await call('GET', `${path}/status`);
+  assert.deepEqual(before.object, (await call('GET', path)).object);
+  const put = await call('PUT', `${path}/status`, {
+    body: {
+      ...before.object,
+      metadata: { ...before.object.metadata, annotations: { note: 'of the status path' }, labels: { kept: 'no' } },
+    },
+  });
+  assert.equal(put.code, 200, put.text);
+  assert.deepEqual(put.object['spec'], before.object['spec']);
+  assert.equal(put.object.metadata.labels?.['kept'], 'yes', 'labels are no part of the status');
+  assert.equal(put.object.metadata.generation, before.object.metadata.generation);
+  return true;
 }
 
 async function eventsOf(body: AsyncIterable<Uint8Array>, count: number): Promise<string[]> {

@@ -43,6 +43,7 @@ import { servedResource } from './served-resource.ts';
 import { createAddressAllocator } from './service-ip/address-allocator.ts';
 import { createNodePortAllocator } from './service-ip/node-port-allocator.ts';
 import { parseRange } from './service-ip/range.ts';
+import { repairServiceAllocations } from './service-ip/repair.ts';
 import { cacheReader } from './storage/cache-reader.ts';
 import { createObjectStore } from './storage/object-store.ts';
 import { WatchCache } from './storage/watch-cache.ts';
@@ -144,6 +145,21 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
   await bootstrap(config, { registry, store, cache, clock, prng });
   // Whoever is served first finds its role in the cache.
   await cache.waitFor(await store.currentRevision());
+
+  scope.run(
+    (signal) =>
+      repairServiceAllocations(
+        {
+          reader,
+          clock,
+          nodePorts,
+          releaseAddress: (address, service) => addresses.release(address, service),
+          warn: log,
+        },
+        signal,
+      ),
+    (error) => log('service addresses and ports are no longer repaired', error),
+  );
 
   const leases = new LeasePool(etcd, clock);
   const rest: RestDeps = {

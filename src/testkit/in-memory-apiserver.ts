@@ -6,6 +6,7 @@ import type { KubeObject } from '#kube-apiserver/object.ts';
 import { startApiserver } from '#kube-apiserver/start.ts';
 import { createServiceAccountKey } from '#pki/service-account-key.ts';
 import { createTokenSigner } from '#pki/token-signer.ts';
+import type { Clock } from '#std/clock.ts';
 import { seededPrng } from '#std/prng.ts';
 import type { Scope } from '#std/scope.ts';
 import type { HttpResponse } from '#transport/http.ts';
@@ -23,11 +24,11 @@ export interface CallOptions {
 }
 
 /** @param shared an etcd that several servers stand on */
-export async function startInMemoryApiserver(scope: Scope, shared?: Etcd) {
-  const clock = systemClock;
+export async function startInMemoryApiserver(scope: Scope, shared?: Etcd, clock: Clock = systemClock) {
   const etcd =
     shared ?? scope.use(await startEtcd({ config: {}, deps: { clock, prng: seededPrng(1), log: () => {} } }));
   const { privateKey } = await createServiceAccountKey();
+  const channel = scope.use(etcd.connect());
   const server = scope.use(
     await startApiserver({
       config: {
@@ -39,7 +40,7 @@ export async function startInMemoryApiserver(scope: Scope, shared?: Etcd) {
         version: 'v1.36.3+wherry.test',
       },
       deps: {
-        etcd: scope.use(etcd.connect()),
+        etcd: channel,
         clock,
         prng: seededPrng(shared ? 3 : 2),
         signer: await createTokenSigner({ privateKey }, { clock }),
@@ -72,5 +73,7 @@ export async function startInMemoryApiserver(scope: Scope, shared?: Etcd) {
     const text = Buffer.from(response.body).toString('utf8');
     return { code: response.status, object: JSON.parse(text) as KubeObject & Record<string, unknown>, text };
   };
-  return { server, send, call, etcd };
+  /** The server's way to its store is gone in the middle of whatever it does: what a killed server looks like from etcd. */
+  const cutOff = () => channel[Symbol.asyncDispose]();
+  return { server, send, call, etcd, cutOff };
 }

@@ -2,6 +2,7 @@
 import { below, type Prng } from '#std/prng.ts';
 import type { KubeObject } from '../object.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import type { StoredObject } from '../storage/stored-object.ts';
 import { AllocationError } from './address-allocator.ts';
 
 export const nodePortFirst = 30_000;
@@ -16,18 +17,71 @@ export interface NodePortAllocator {
   take(port: number): Promise<void>;
   takeNext(): Promise<number>;
   release(port: number): Promise<void>;
+  /** All that are taken. */
+  reserved(): Promise<readonly number[]>;
+}
+
+/** What one caller does to the bitmap. May run again on a newer bitmap. @throws AllocationError */
+type BitsChange = (bits: bigint) => bigint;
+
+interface Waiting {
+  readonly change: BitsChange;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
 }
 
 export function createNodePortAllocator(store: ObjectStore, prng: Prng): NodePortAllocator {
-  const change = async (update: (bits: bigint) => bigint) => {
-    await store.update(key, (current) => {
-      const before = bitsOf(current);
-      const after = update(before);
-      const object = rangeObject(current, after);
-      return after === before && current !== undefined ? { kind: 'keep', object: current } : { kind: 'put', object };
-    });
-  };
   const bit = (port: number) => 1n << BigInt(port - nodePortFirst);
+  let waiting: Waiting[] = [];
+  let writing = false;
+  let latest: StoredObject | undefined;
+
+  // Whoever comes while a write is under way shares the next one: one object serves the whole cluster, and writers of one server do not
+  // make each other begin again.
+  const change = (update: BitsChange) =>
+    new Promise<void>((resolve, reject) => {
+      waiting.push({ change: update, resolve, reject });
+      if (!writing) void writeAll();
+    });
+
+  async function writeAll(): Promise<void> {
+    writing = true;
+    while (waiting.length > 0) {
+      const batch = waiting;
+      waiting = [];
+      const refused = new Map<Waiting, unknown>();
+      try {
+        const result = await store.update(
+          key,
+          (current) => {
+            refused.clear();
+            const before = bitsOf(current);
+            let after = before;
+            for (const one of batch)
+              try {
+                after = one.change(after);
+              } catch (error) {
+                refused.set(one, error);
+              }
+            const object = rangeObject(current, after);
+            return after === before && current !== undefined
+              ? { kind: 'keep', object: current }
+              : { kind: 'put', object };
+          },
+          latest,
+        );
+        latest = { key, revision: Number(result.object.metadata.resourceVersion), object: result.object };
+        for (const one of batch)
+          if (refused.has(one)) one.reject(refused.get(one));
+          else one.resolve();
+      } catch (error) {
+        latest = undefined;
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    writing = false;
+  }
+
   return {
     async take(port) {
       if (port < nodePortFirst || port > nodePortLast)
@@ -52,6 +106,10 @@ export function createNodePortAllocator(store: ObjectStore, prng: Prng): NodePor
       return taken;
     },
     release: (port) => change((bits) => bits & ~bit(port)),
+    async reserved() {
+      const bits = bitsOf((await store.get(key)).item?.object);
+      return Array.from({ length: count }, (_, i) => nodePortFirst + i).filter((port) => (bits & bit(port)) !== 0n);
+    },
   };
 }
 
