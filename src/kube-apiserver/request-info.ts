@@ -2,6 +2,10 @@
  * What a request is about, read from its method and path alone: the value that every later stage (authentication to admission)
  * decides on. Knows neither the registry nor who asks. Source: RequestInfoFactory of k8s.io/apiserver.
  */
+import { parseFieldSelector } from '#kube-machinery/field-selector.ts';
+import { pathSegmentProblems } from '#kube-machinery/names.ts';
+import { StatusError } from '#kube-machinery/status.ts';
+
 export interface RequestInfo {
   /** False for paths such as `/healthz` and for discovery documents. */
   readonly isResourceRequest: boolean;
@@ -15,10 +19,24 @@ export interface RequestInfo {
   readonly namespace: string;
   readonly resource: string;
   readonly subresource: string;
+  /** Of the path, or of a list's or watch's field selector that asks for one object. */
   readonly name: string;
   /** What follows the subresource in the path (a proxied path). */
   readonly parts: readonly string[];
   readonly query: URLSearchParams;
+}
+
+/** The one name that a list or watch asks for by its field selector; empty where it asks for more. A selector that cannot be read asks for all; its verb refuses it. */
+function selectedName(query: URLSearchParams): string {
+  try {
+    const exact = parseFieldSelector(query.get('fieldSelector') ?? '').find(
+      ({ field, operator }) => field === 'metadata.name' && operator === '=',
+    );
+    return exact !== undefined && pathSegmentProblems(exact.value).length === 0 ? exact.value : '';
+  } catch (error) {
+    if (error instanceof StatusError) return '';
+    throw error;
+  }
 }
 
 /** Under `/namespaces/NAME/`, these belong to the namespace itself and are no resources inside it. */
@@ -82,10 +100,13 @@ export function requestInfoOf(method: string, target: string): RequestInfo | und
       if (rest.length > 2 && !namespaceSubresources.has(rest[2]!)) rest = rest.slice(2);
     }
   }
-  const [resource = '', name = '', subresource = '', ...more] = rest;
+  const [resource = '', pathName = '', subresource = '', ...more] = rest;
+  let name = pathName;
   if (name === '') {
-    if (verb === 'get') verb = isTrue(query.get('watch')) ? 'watch' : 'list';
-    else if (verb === 'delete') verb = 'deletecollection';
+    if (verb === 'get') {
+      verb = isTrue(query.get('watch')) ? 'watch' : 'list';
+      name = selectedName(query);
+    } else if (verb === 'delete') verb = 'deletecollection';
   }
   return {
     ...other,

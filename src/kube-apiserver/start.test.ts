@@ -291,6 +291,15 @@ test('a node gets tokens for pods that run on it, and no others', async () => {
       spec: { nodeName: 'a', containers: [{ name: 'c', image: 'x' }] },
     },
   });
+  // The other node runs a pod of the same account.
+  await call('POST', '/api/v1/namespaces/default/pods', {
+    body: {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'other' },
+      spec: { nodeName: 'b', containers: [{ name: 'c', image: 'x' }] },
+    },
+  });
   const ask = (node: string, boundObjectRef?: object) =>
     call('POST', '/api/v1/namespaces/default/serviceaccounts/default/token', {
       body: {

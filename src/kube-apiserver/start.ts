@@ -26,8 +26,12 @@ import { impersonation } from './authentication/impersonation.ts';
 import { serviceAccountTokens } from './authentication/service-account-token.ts';
 import { rbacEscalation } from './authorization/escalation.ts';
 import { forbiddenRequest } from './authorization/forbidden.ts';
+import { nodeAuthorizer } from './authorization/node.ts';
+import { createNodeGraph } from './authorization/node-graph.ts';
 import { createRbac } from './authorization/rbac.ts';
+import { firstOf } from './authorization/union.ts';
 import { bootstrap } from './bootstrap/bootstrap.ts';
+import { nodeRules } from './bootstrap/cluster-roles.ts';
 import { createDiscovery } from './discovery/discovery.ts';
 import { answerHealth, type Check } from './health.ts';
 import { LeasePool } from './lease-pool.ts';
@@ -183,6 +187,8 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
     warn: log,
   };
   const rbac = scope.use(createRbac(reader));
+  // `--authorization-mode=Node,RBAC`
+  const authorize = firstOf([nodeAuthorizer(scope.use(createNodeGraph(reader)), nodeRules), rbac.authorize]);
   // Asks the roles, which are served only now.
   admission.push(rbacEscalation(reader, rbac));
   const verifyToken = serviceAccountTokens({
@@ -202,7 +208,8 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
     issuer: config.serviceAccountIssuer,
     audiences,
     reader,
-    rbac,
+    authorize,
+    grantsFor: rbac.grantsFor,
     verifyToken,
   });
   const discovery = createDiscovery(registry, () => config.externalAddress);
@@ -229,12 +236,12 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
       run: async (context, next) => next({ ...context, user: await authenticate(context.request) }),
     },
     // Audit comes here.
-    impersonation(rbac.authorize),
+    impersonation(authorize),
     // PriorityAndFairness comes here.
     {
       name: 'Authorization',
       run: (context, next) => {
-        const decision = rbac.authorize(context);
+        const decision = authorize(context);
         if (!decision.allowed) throw forbiddenRequest(context, decision.reason);
         return next(context);
       },

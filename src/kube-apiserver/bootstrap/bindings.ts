@@ -19,8 +19,8 @@ export const clusterRoleBindings: readonly BindingSpec[] = [
     role: 'system:public-info-viewer',
     subjects: ['Group:system:authenticated', 'Group:system:unauthenticated'],
   },
-  // Nodes read through this role until the node authorizer narrows them to what their pods name.
-  { name: 'system:node', role: 'system:node', subjects: ['Group:system:nodes'] },
+  // Nobody has it: what nodes may the node authorizer says.
+  { name: 'system:node', role: 'system:node', subjects: [] },
   { name: 'system:node-proxier', role: 'system:node-proxier', subjects: ['User:system:kube-proxy'] },
   {
     name: 'system:kube-controller-manager',

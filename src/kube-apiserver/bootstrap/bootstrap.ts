@@ -173,13 +173,15 @@ function bindingObject(
   return {
     ...roleHead(`${kind}Binding`, name),
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind, name: role },
-    subjects: subjects.map((text) => {
-      const colon = text.indexOf(':');
-      const kind = text.slice(0, colon);
-      const subject = text.slice(colon + 1);
-      if (kind !== 'ServiceAccount') return { apiGroup: 'rbac.authorization.k8s.io', kind, name: subject };
-      const [namespace, account] = subject.split('/');
-      return { kind, name: account, namespace };
-    }),
+    ...(subjects.length > 0 && { subjects: subjects.map(subjectObject) }),
   };
+}
+
+function subjectObject(text: string): object {
+  const colon = text.indexOf(':');
+  const kind = text.slice(0, colon);
+  const subject = text.slice(colon + 1);
+  if (kind !== 'ServiceAccount') return { apiGroup: 'rbac.authorization.k8s.io', kind, name: subject };
+  const [namespace, account] = subject.split('/');
+  return { kind, name: account, namespace };
 }

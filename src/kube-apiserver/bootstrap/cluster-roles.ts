@@ -70,6 +70,34 @@ const adminRules: readonly PolicyRule[] = [
   rule(readWrite, 'rbac.authorization.k8s.io', 'rolebindings roles'),
 ];
 
+/** What all nodes may alike, where the node authorizer does not look closer. */
+export const nodeRules: readonly PolicyRule[] = [
+  rule('create', 'authentication.k8s.io', 'tokenreviews'),
+  rule('create', 'authorization.k8s.io', 'localsubjectaccessreviews subjectaccessreviews'),
+  rule(read, 'core', 'services'),
+  rule('create get list watch', 'core', 'nodes'),
+  rule('patch update', 'core', 'nodes/status'),
+  rule('patch update', 'core', 'nodes'),
+  rule(read, 'core', 'pods'),
+  rule('create delete', 'core', 'pods'),
+  rule('patch update', 'core', 'pods/status'),
+  rule('create', 'core', 'pods/eviction'),
+  rule(read, 'core', 'configmaps secrets'),
+  rule('get', 'core', 'persistentvolumeclaims persistentvolumes'),
+  rule('get', 'core', 'endpoints'),
+  rule('create get list watch', 'certificates.k8s.io', 'certificatesigningrequests'),
+  rule('create delete get patch update', 'coordination.k8s.io', 'leases'),
+  rule('get', 'storage.k8s.io', 'volumeattachments'),
+  rule('create', 'core', 'serviceaccounts/token'),
+  rule('get list patch update watch', 'core', 'persistentvolumeclaims/status'),
+  rule(read, 'storage.k8s.io', 'csidrivers'),
+  rule('create delete get patch update', 'storage.k8s.io', 'csinodes'),
+  rule(read, 'node.k8s.io', 'runtimeclasses'),
+  rule('get', 'resource.k8s.io', 'resourceclaims'),
+  rule('create delete deletecollection get list patch update watch', 'resource.k8s.io', 'resourceslices'),
+  events,
+];
+
 export const clusterRoles: readonly RoleSpec[] = [
   { name: 'cluster-admin', rules: [rule('*', '*', '*'), paths('*', '*')] },
   {
@@ -100,32 +128,7 @@ export const clusterRoles: readonly RoleSpec[] = [
   },
   {
     name: 'system:node',
-    rules: [
-      rule('create', 'authentication.k8s.io', 'tokenreviews'),
-      rule('create', 'authorization.k8s.io', 'localsubjectaccessreviews subjectaccessreviews'),
-      rule(read, 'core', 'services'),
-      rule('create get list watch', 'core', 'nodes'),
-      rule('patch update', 'core', 'nodes/status'),
-      rule('patch update', 'core', 'nodes'),
-      rule(read, 'core', 'pods'),
-      rule('create delete', 'core', 'pods'),
-      rule('patch update', 'core', 'pods/status'),
-      rule('create', 'core', 'pods/eviction'),
-      rule(read, 'core', 'configmaps secrets'),
-      rule('get', 'core', 'persistentvolumeclaims persistentvolumes'),
-      rule('get', 'core', 'endpoints'),
-      rule('create get list watch', 'certificates.k8s.io', 'certificatesigningrequests'),
-      rule('create delete get patch update', 'coordination.k8s.io', 'leases'),
-      rule('get', 'storage.k8s.io', 'volumeattachments'),
-      rule('create', 'core', 'serviceaccounts/token'),
-      rule('get list patch update watch', 'core', 'persistentvolumeclaims/status'),
-      rule(read, 'storage.k8s.io', 'csidrivers'),
-      rule('create delete get patch update', 'storage.k8s.io', 'csinodes'),
-      rule(read, 'node.k8s.io', 'runtimeclasses'),
-      rule('get', 'resource.k8s.io', 'resourceclaims'),
-      rule('create delete deletecollection get list patch update watch', 'resource.k8s.io', 'resourceslices'),
-      events,
-    ],
+    rules: nodeRules,
   },
   {
     name: 'system:node-problem-detector',

@@ -1,11 +1,21 @@
 /** Reviews: questions that are posted like objects and answered at once. Source: the authentication and authorization API groups. */
 import { badRequestError, StatusError } from '#kube-machinery/status.ts';
-import type { AuthorizationAttributes } from '../attributes.ts';
+import type { AuthorizationAttributes, Authorizer } from '../attributes.ts';
+import { nodeNameOf } from '../authorization/node.ts';
 import type { Rbac } from '../authorization/rbac.ts';
 import { readObject } from '../rest/body.ts';
 import type { SubresourceVerbs } from '../rest/dispatch.ts';
 import { type RestScope, respondValue } from '../rest/scope.ts';
 import { authenticatedGroup, type UserInfo } from '../user.ts';
+
+interface SelectorAttributes {
+  readonly rawSelector?: string;
+  readonly requirements?: readonly {
+    readonly key?: string;
+    readonly operator?: string;
+    readonly values?: readonly string[];
+  }[];
+}
 
 interface AccessSpec {
   readonly resourceAttributes?: {
@@ -16,6 +26,7 @@ interface AccessSpec {
     readonly resource?: string;
     readonly subresource?: string;
     readonly name?: string;
+    readonly fieldSelector?: SelectorAttributes;
   };
   readonly nonResourceAttributes?: { readonly path?: string; readonly verb?: string };
   readonly user?: string;
@@ -24,7 +35,8 @@ interface AccessSpec {
 }
 
 export function reviewVerbs(deps: {
-  readonly rbac: Rbac;
+  readonly authorize: Authorizer;
+  readonly grantsFor: Rbac['grantsFor'];
   readonly audiences: readonly string[];
   readonly verifyToken: (token: string, audiences?: readonly string[]) => Promise<UserInfo | undefined>;
 }): Readonly<Record<string, SubresourceVerbs>> {
@@ -40,7 +52,7 @@ export function reviewVerbs(deps: {
       if (!self && !user && groups.length === 0)
         throw badRequestError('at least one of user or group must be specified');
       const who: UserInfo = self ? scope.user : { name: user ?? '', groups, ...(uid && { uid }) };
-      const decision = deps.rbac.authorize(attributesOf(scope, spec, who));
+      const decision = deps.authorize(attributesOf(scope, spec, who));
       return respondValue(scope, 201, {
         ...review,
         status: { allowed: decision.allowed, ...(decision.reason !== '' && { reason: decision.reason }) },
@@ -55,9 +67,10 @@ export function reviewVerbs(deps: {
         const review = await readObject(scope);
         const { namespace = '' } = (review['spec'] ?? {}) as { readonly namespace?: string };
         if (namespace === '') throw badRequestError('no namespace on request');
+        const isNode = nodeNameOf(scope.user) !== undefined;
         const resourceRules: object[] = [];
         const nonResourceRules: object[] = [];
-        for (const { rule } of deps.rbac.grantsFor(scope.user, namespace)) {
+        for (const { rule } of deps.grantsFor(scope.user, namespace)) {
           const { verbs, apiGroups = [], resources = [], resourceNames, nonResourceURLs = [] } = rule;
           if (resources.length > 0)
             resourceRules.push({ verbs, apiGroups, resources, ...(resourceNames && { resourceNames }) });
@@ -65,7 +78,12 @@ export function reviewVerbs(deps: {
         }
         return respondValue(scope, 201, {
           ...review,
-          status: { resourceRules, nonResourceRules, incomplete: false },
+          status: {
+            resourceRules,
+            nonResourceRules,
+            incomplete: isNode,
+            ...(isNode && { evaluationError: 'node authorizer does not support user rule resolution' }),
+          },
         });
       },
     },
@@ -106,8 +124,18 @@ function attributesOf(scope: RestScope, spec: AccessSpec, user: UserInfo): Autho
       resource: resource?.resource ?? '',
       subresource: resource?.subresource ?? '',
       name: resource?.name ?? '',
+      query: new URLSearchParams({ fieldSelector: fieldSelectorText(resource?.fieldSelector) }),
     },
   };
+}
+
+/** As a query would say it: field selectors know equality only, and what else a requirement asks for narrows nothing. */
+function fieldSelectorText({ rawSelector = '', requirements = [] }: SelectorAttributes = {}): string {
+  if (rawSelector !== '') return rawSelector;
+  return requirements
+    .filter(({ operator, values = [] }) => operator === 'In' && values.length === 1)
+    .map(({ key = '', values }) => `${key}=${values![0]!.replace(/[\\,=]/g, '\\$&')}`)
+    .join(',');
 }
 
 async function reviewToken(

@@ -1,5 +1,6 @@
 /** The table of what is not a plain object: subresources and reviews, by resource. */
 import type { TokenSigner } from '#pki/token-signer.ts';
+import type { Authorizer } from '../attributes.ts';
 import type { Rbac } from '../authorization/rbac.ts';
 import type { ObjectReader } from '../reader.ts';
 import type { Subresources, SubresourceVerbs } from '../rest/dispatch.ts';
@@ -18,7 +19,8 @@ export function createSubresources(deps: {
   readonly issuer: string;
   readonly audiences: readonly string[];
   readonly reader: ObjectReader;
-  readonly rbac: Rbac;
+  readonly authorize: Authorizer;
+  readonly grantsFor: Rbac['grantsFor'];
   readonly verifyToken: (token: string, audiences?: readonly string[]) => Promise<UserInfo | undefined>;
 }): Subresources {
   const kubelet = kubeletVerbs(deps.dialKubelet);
