@@ -52,6 +52,7 @@ import { cacheReader } from './storage/cache-reader.ts';
 import { createObjectStore } from './storage/object-store.ts';
 import { WatchCache } from './storage/watch-cache.ts';
 import { serviceStrategy } from './strategies/service.ts';
+import { type KubeletClientTls, kubeletsByAddress } from './subresources/kubelet-by-address.ts';
 import type { KubeletDialer } from './subresources/kubelet-proxy.ts';
 import { createSubresources } from './subresources/subresources.ts';
 import { WriteLog } from './write-log.ts';
@@ -68,6 +69,8 @@ export interface ApiserverConfig {
   readonly apiAudiences?: readonly string[];
   readonly serviceClusterIpRange: string;
   readonly allowAnonymous?: boolean;
+  /** Reaches kubelets of other processes, at their nodes' addresses. Without it only those that `dialKubelet` knows. */
+  readonly kubeletClient?: KubeletClientTls & { readonly addressTypes?: readonly string[] };
   /** `v1.36.3+wherry.0.1.0`. */
   readonly version: string;
 }
@@ -77,6 +80,7 @@ export interface ApiserverDeps {
   readonly clock: Clock;
   readonly prng: Prng;
   readonly signer: TokenSigner;
+  /** Kubelets of this process, asked first. */
   readonly dialKubelet: KubeletDialer;
   readonly log: (message: string, error?: unknown) => void;
 }
@@ -202,8 +206,17 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
     [component, clientCertificate, bearerToken((token) => verifyToken(token))],
     config.allowAnonymous ?? true,
   );
+  const remote =
+    config.kubeletClient &&
+    scope.use(
+      kubeletsByAddress({
+        node: (name) => reader.get({ group: '', resource: 'nodes' }, '', name),
+        tls: config.kubeletClient,
+        ...(config.kubeletClient.addressTypes && { addressTypes: config.kubeletClient.addressTypes }),
+      }),
+    );
   const subresources = createSubresources({
-    dialKubelet: deps.dialKubelet,
+    dialKubelet: (name) => deps.dialKubelet(name) ?? remote?.dial(name),
     signer: deps.signer,
     issuer: config.serviceAccountIssuer,
     audiences,

@@ -2,12 +2,15 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { WebSocket } from 'ws';
 import { systemClock } from '#host/clock.ts';
 import { systemPrng } from '#host/random.ts';
 import type { ApiObject } from '#kube-client/resource-ref.ts';
 import { startScheduler } from '#kube-scheduler/start.ts';
 import { assertInventory, takeInventory } from '#testkit/inventory.ts';
 import { RealKubelet } from '#testkit/real-kubelet.ts';
+import { SpdyClient } from '#testkit/spdy-client.ts';
+import { listen } from '#transport/listen.ts';
 import type { Container, Pod } from './pod.ts';
 
 const limit = { timeout: 60_000 };
@@ -322,4 +325,45 @@ test('a pod of higher priority takes the place of one of lower, which is ended i
   assert.ok((await node.events('low')).some(({ reason }) => reason === 'Killing'));
   await assert.rejects(node.pod('low'), /pods "low" not found/);
   await node.remove('high');
+});
+
+test('exec and port-forward from a client through the apiserver and the port of the kubelet', limit, async () => {
+  await node.run('talk', { containers: [{ name: 'c', image }] });
+  await node.until('talk', 'ready', ready);
+  const { authority } = node;
+  const own = await authority.issue({ commonName: 'apiserver', ipAddresses: ['127.0.0.1'], usages: ['server'] });
+  const tls = { ...own, clientCa: authority.certificate };
+  await using listener = await listen({ address: { host: '127.0.0.1', port: 0 }, tls, handler: node.apiserver });
+  const admin = await authority.issue({ commonName: 'me', organizations: ['system:masters'], usages: ['client'] });
+  const tlsClient = { ca: authority.certificate, cert: admin.certificate, key: admin.key };
+  const pod = `127.0.0.1:${listener.port}/api/v1/namespaces/default/pods/talk`;
+  const exec = new WebSocket(`wss://${pod}/exec?command=cat&stdin=1&stdout=1`, ['v5.channel.k8s.io'], tlsClient);
+  const messages: Buffer[] = [];
+  exec.on('message', (data: Buffer) => messages.push(data));
+  await new Promise((resolve, reject) => {
+    exec.once('open', resolve);
+    exec.once('error', reject);
+  });
+  exec.send(Buffer.from('\0hello'));
+  exec.send(Buffer.of(255, 0));
+  await new Promise((resolve) => exec.once('close', resolve));
+  const said = (channel: number) =>
+    messages
+      .filter((message) => message[0] === channel)
+      .map((message) => message.toString('utf8', 1))
+      .join('');
+  assert.equal(said(1), 'hello');
+  assert.match(said(3), /"status":"Success"/);
+
+  const forward = new SpdyClient(`https://${pod}/portforward`, 'portforward.k8s.io', tlsClient);
+  for (const [id, streamtype] of [
+    [1, 'error'],
+    [3, 'data'],
+  ] as const)
+    forward.open(id, { streamtype, port: '80', requestid: '0' });
+  forward.send(3, 'GET / HTTP/1.0\r\n\r\n');
+  await forward.until(() => forward.ended(3));
+  assert.match(forward.text(3), /^HTTP\/1\.[01] 200 OK[\s\S]*Hello from talk/);
+  forward.socket.destroy();
+  await node.remove('talk');
 });

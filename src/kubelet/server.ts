@@ -1,6 +1,6 @@
 /**
- * The kubelet's API (port 10250): logs, exec, attach, port-forward, the list of pods. Who may call is decided before: by the listener's
- * client authority, or by being in the same process.
+ * The kubelet's API (port 10250): logs, exec, attach, port-forward, the list of pods. Who may call is decided before: by `server-access.ts` on the
+ * port, or by being in the same process.
  */
 import type { CriClient } from '#cri-client/client.ts';
 import { StatusError } from '#kube-machinery/status.ts';
@@ -10,6 +10,7 @@ import { RpcError } from '#wire/grpc/status.ts';
 import { readContainerLog } from './container-logs.ts';
 import type { CriPods } from './cri-pods.ts';
 import type { LogOptions } from './log-file.ts';
+import { kubeletMetrics, metricsType } from './metrics.ts';
 import type { Pod } from './pod.ts';
 import type { RuntimeContainer } from './runtime-pod.ts';
 
@@ -18,6 +19,7 @@ export interface ServerDeps {
   readonly runtimePods: CriPods;
   readonly find: (namespace: string, name: string) => Pod | undefined;
   readonly list: () => readonly Pod[];
+  readonly nodeName: string;
   /** Why a container that is not there waits. */
   readonly waitingReason: (
     pod: Pod,
@@ -26,6 +28,16 @@ export interface ServerDeps {
   readonly now: () => number;
   readonly log: (message: string, error?: unknown) => void;
 }
+
+const methods: Readonly<Record<string, readonly string[]>> = {
+  healthz: ['GET'],
+  pods: ['GET'],
+  metrics: ['GET'],
+  containerLogs: ['GET'],
+  exec: ['GET', 'POST'],
+  attach: ['GET', 'POST'],
+  portForward: ['GET', 'POST'],
+};
 
 class HttpError extends Error {
   override readonly name = 'HttpError';
@@ -42,11 +54,18 @@ export function kubeletHandler(deps: ServerDeps): HttpHandler {
     const url = new URL(request.target, 'http://kubelet');
     const [verb = '', ...parts] = url.pathname.slice(1).split('/').map(decodeURIComponent);
     try {
+      const allowed = methods[verb];
+      if (allowed === undefined) return text(404, '404 page not found\n');
+      if (!allowed.includes(request.method)) return text(405, '405: Method Not Allowed');
       switch (verb) {
         case 'healthz':
           return text(200, 'ok');
         case 'pods':
           return json({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items: deps.list() });
+        case 'metrics': {
+          const body = Buffer.from(kubeletMetrics(deps.nodeName, (await deps.runtimePods.list()).values()));
+          return { status: 200, headers: [['content-type', metricsType]], body };
+        }
         case 'containerLogs':
           return await logs(deps, request, url.searchParams, parts);
         case 'exec':

@@ -1,4 +1,4 @@
-/** Starts a kubelet: wires the runtime's client, the API's, and everything between, top to bottom. It opens no port; `handler` is its API. */
+/** Starts a kubelet: wires the runtime's client, the API's, and everything between, top to bottom. */
 import { createCriClient } from '#cri-client/client.ts';
 import type { KubeClient } from '#kube-client/client.ts';
 import { createEventRecorder } from '#kube-client/event-recorder.ts';
@@ -8,6 +8,7 @@ import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
 import { Scope } from '#std/scope.ts';
 import type { HttpHandler } from '#transport/http.ts';
+import { listen } from '#transport/listen.ts';
 import { RpcError } from '#wire/grpc/status.ts';
 import { Backoff } from './backoff.ts';
 import { ContainerRunner } from './container-runner.ts';
@@ -23,6 +24,7 @@ import { createProbeRunner } from './probe-runner.ts';
 import { Prober } from './prober.ts';
 import { type DnsSettings, podDns, withinDnsLimits } from './resolv-conf.ts';
 import { kubeletHandler } from './server.ts';
+import { withAccess } from './server-access.ts';
 import { pods, StatusManager } from './status-manager.ts';
 import { TerminationMessages } from './termination-messages.ts';
 
@@ -37,6 +39,15 @@ export interface KubeletConfig extends NodeConfig {
   readonly hostDns: DnsSettings;
   /** Cgroup above all pods: `/kubepods`. */
   readonly cgroupRoot: string;
+  /** Serves the API on a port, too, for those whom the apiserver allows. Without it only this process reaches it, by `handler`. */
+  readonly server?: {
+    /** An address of this node; on `port` of the node. */
+    readonly host: string;
+    /** PEM: the server's own, and the authority of its clients. */
+    readonly certificate: string;
+    readonly key: string;
+    readonly clientCa: string;
+  };
 }
 
 export interface KubeletStartDeps {
@@ -53,8 +64,10 @@ export interface KubeletStartDeps {
 }
 
 export interface RunningKubelet extends AsyncDisposable {
-  /** The API on port 10250. */
+  /** The API, for callers in this process: they are not asked who they are. */
   readonly handler: HttpHandler;
+  /** The port the API is served on; undefined without `server`. */
+  readonly port: number | undefined;
   /** Settles when the node is registered. */
   readonly registered: Promise<void>;
 }
@@ -173,6 +186,28 @@ export async function startKubelet({
     log,
   });
 
+  const handler = kubeletHandler({
+    cri,
+    runtimePods,
+    find: (namespace, name) => kubelet.find(namespace, name),
+    list: () => kubelet.list(),
+    nodeName: config.nodeName,
+    waitingReason: (pod, container) => runner.waitingReason(pod, container),
+    now: () => clock.now(),
+    log,
+  });
+  let port: number | undefined;
+  if (config.server !== undefined) {
+    const { host, ...tls } = config.server;
+    const access = { client, clock, nodeName: config.nodeName, log };
+    const listening = listen({ address: { host, port: config.port }, tls, handler: withAccess(handler, access) });
+    try {
+      ({ port } = scope.use(await listening));
+    } catch (error) {
+      await scope[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
   const registered = node.register(scope.signal);
   registered.catch(() => {});
   scope.run(
@@ -184,15 +219,8 @@ export async function startKubelet({
     (error) => log('kubelet', error),
   );
   return {
-    handler: kubeletHandler({
-      cri,
-      runtimePods,
-      find: (namespace, name) => kubelet.find(namespace, name),
-      list: () => kubelet.list(),
-      waitingReason: (pod, container) => runner.waitingReason(pod, container),
-      now: () => clock.now(),
-      log,
-    }),
+    handler,
+    port,
     registered,
     [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
   };

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type Etcd, startEtcd } from '#etcd/start.ts';
 import { systemClock } from '#host/clock.ts';
 import type { KubeObject } from '#kube-apiserver/object.ts';
-import { startApiserver } from '#kube-apiserver/start.ts';
+import { type ApiserverConfig, startApiserver } from '#kube-apiserver/start.ts';
 import { createServiceAccountKey } from '#pki/service-account-key.ts';
 import { createTokenSigner } from '#pki/token-signer.ts';
 import type { Clock } from '#std/clock.ts';
@@ -23,8 +23,16 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** @param shared an etcd that several servers stand on */
-export async function startInMemoryApiserver(scope: Scope, shared?: Etcd, clock: Clock = systemClock) {
+/**
+ * @param shared an etcd that several servers stand on
+ * @param config what is to be other than usual
+ */
+export async function startInMemoryApiserver(
+  scope: Scope,
+  shared?: Etcd,
+  clock: Clock = systemClock,
+  config: Partial<ApiserverConfig> = {},
+) {
   const etcd =
     shared ?? scope.use(await startEtcd({ config: {}, deps: { clock, prng: seededPrng(1), log: () => {} } }));
   const { privateKey } = await createServiceAccountKey();
@@ -38,6 +46,7 @@ export async function startInMemoryApiserver(scope: Scope, shared?: Etcd, clock:
         serviceAccountIssuer: 'https://kubernetes.default.svc.cluster.local',
         serviceClusterIpRange: '10.96.0.0/16',
         version: 'v1.36.3+wherry.test',
+        ...config,
       },
       deps: {
         etcd: channel,

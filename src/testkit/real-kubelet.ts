@@ -19,6 +19,7 @@ import type { ApiObject } from '#kube-client/resource-ref.ts';
 import { StatusError } from '#kube-machinery/status.ts';
 import type { Pod, PodSpec } from '#kubelet/pod.ts';
 import { type RunningKubelet, startKubelet } from '#kubelet/start.ts';
+import { type CertificateAuthority, createAuthority } from '#pki/certificate-authority.ts';
 import { Scope } from '#std/scope.ts';
 import type { HttpHandler } from '#transport/http.ts';
 import { parsePrefix } from '#wire/netlink/ip-address.ts';
@@ -44,7 +45,10 @@ export interface EventSeen extends ApiObject {
 
 export class RealKubelet implements AsyncDisposable {
   readonly client: KubeClient;
+  /** It reaches the kubelet on its port, as one on another machine. */
   readonly apiserver: HttpHandler;
+  /** Of the kubelet and its clients. */
+  readonly authority: CertificateAuthority;
   readonly containerd: Containerd;
   readonly nodeName = 'node-1';
   readonly folder: string;
@@ -57,6 +61,7 @@ export class RealKubelet implements AsyncDisposable {
   private constructor(parts: {
     readonly client: KubeClient;
     readonly apiserver: HttpHandler;
+    readonly authority: CertificateAuthority;
     readonly containerd: Containerd;
     readonly folder: string;
     readonly cgroupRoot: string;
@@ -66,6 +71,7 @@ export class RealKubelet implements AsyncDisposable {
   }) {
     this.client = parts.client;
     this.apiserver = parts.apiserver;
+    this.authority = parts.authority;
     this.containerd = parts.containerd;
     this.folder = parts.folder;
     this.cgroupRoot = parts.cgroupRoot;
@@ -83,7 +89,14 @@ export class RealKubelet implements AsyncDisposable {
     scope.defer(() => rmSync(folder, { recursive: true }));
     const clock = systemClock;
     const prng = systemPrng();
-    const { server } = await startInMemoryApiserver(scope);
+    const authority = await createAuthority({ commonName: 'kubernetes' }, { clock, prng });
+    const asApiserver = await authority.issue({
+      commonName: 'kube-apiserver-kubelet-client',
+      organizations: ['system:masters'],
+      usages: ['client'],
+    });
+    const kubeletClient = { ...asApiserver, ca: authority.certificate, addressTypes: ['InternalIP'] };
+    const { server } = await startInMemoryApiserver(scope, undefined, clock, { kubeletClient });
     const clientOf = (user: string, groups: readonly string[]) =>
       createKubeClient({ fetch: server.handler, component: { user, groups }, clock, prng });
     const client = clientOf('admin', ['system:masters']);
@@ -119,6 +132,11 @@ export class RealKubelet implements AsyncDisposable {
       await containerd.removeAll();
       for (const path of mountPointsUnder(folder).reverse()) unmount(path);
     });
+    const own = await authority.issue({
+      commonName: 'system:node:node-1',
+      ipAddresses: [network.gateway],
+      usages: ['server'],
+    });
     const start = () =>
       startKubelet({
         config: {
@@ -145,6 +163,7 @@ export class RealKubelet implements AsyncDisposable {
           clusterDomain: 'cluster.local',
           hostDns: { servers: [], searches: [], options: [] },
           cgroupRoot: '/kubepods',
+          server: { host: network.gateway, ...own, clientCa: authority.certificate },
         },
         deps: {
           clock,
@@ -168,6 +187,7 @@ export class RealKubelet implements AsyncDisposable {
     return new RealKubelet({
       client,
       apiserver: server.handler,
+      authority,
       containerd,
       folder,
       cgroupRoot,

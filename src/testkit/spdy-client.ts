@@ -1,5 +1,6 @@
 /** A client of SPDY/3.1 over a socket, as far as tests of streaming servers need one. */
 import { connect, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { SpdyDecoder, SpdyEncoder, type SpdyFrame } from '#wire/spdy/frame.ts';
 
 /** What a client sends and sees on one connection. */
@@ -11,9 +12,10 @@ export class SpdyClient {
   readonly closed: Promise<void>;
   #wake: () => void = () => {};
 
-  constructor(url: string, version: string) {
+  constructor(url: string, version: string, tls?: ConnectionOptions) {
     const { hostname, port, host, pathname } = new URL(url);
-    this.socket = connect(Number(port), hostname);
+    const where = { host: hostname, port: Number(port) };
+    this.socket = tls === undefined ? connect(where) : connectTls({ ...tls, ...where });
     this.socket.write(
       `POST ${pathname} HTTP/1.1\r\nhost: ${host}\r\nconnection: Upgrade\r\nupgrade: SPDY/3.1\r\nx-stream-protocol-version: ${version}\r\ncontent-length: 0\r\n\r\n`,
     );
