@@ -128,6 +128,7 @@ async function lifeOf({ call, send }: Server, resource: Resource, minimal: Minim
     body: { metadata: { '$deleteFromPrimitiveList/finalizers': ['example.com/a'] } },
   });
   assert.equal(freed.code, 200, freed.text);
+  if (resource.resource !== 'namespaces') assert.ok(!('finalizers' in freed.object.metadata), 'an empty list is none');
   const hasStatus = await statusOf(call, resource, `${collection}/${name}`);
 
   const deleted = await call('DELETE', `${collection}/${name}`, { body: { gracePeriodSeconds: 0 } });

@@ -1,5 +1,6 @@
 /** The schemas of the built-in kinds, read from the facts table: made once, shared by all, never changed. */
 import { kinds, types } from '#api-kube/facts.ts';
+import { fieldNumbers } from '#api-kube/field-numbers.ts';
 import type { GroupVersionKind } from '#api-kube/resource.ts';
 import {
   decode as decodeBy,
@@ -43,6 +44,7 @@ function readTypes(): ReadonlyMap<string, ObjectSchema> {
   };
   for (const [name, text] of Object.entries(types)) {
     const { fields } = schemas.get(name)!;
+    const meaningful = zeroMeans(name);
     for (const part of text.split('; ')) {
       if (part === '' || part === '(atomic)') continue;
       const [head = '', ...words] = part.split(' ');
@@ -51,9 +53,11 @@ function readTypes(): ReadonlyMap<string, ObjectSchema> {
       const word = (key: string) => words.find((entry) => entry.startsWith(`${key}=`))?.slice(key.length + 1);
       const mergeKey = word('key');
       const mapType = word('map') as Field['mapType'];
-      fields.set(head.slice(0, required ? colon - 1 : colon), {
+      const field = head.slice(0, required ? colon - 1 : colon);
+      fields.set(field, {
         schema: typeOf(head.slice(colon + 1)),
         required,
+        ...(!required && meaningful !== undefined && !meaningful.has(field) && { omitEmpty: true }),
         strategies: word('patch')?.split(',') ?? [],
         ...(mergeKey !== undefined && { mergeKey }),
         listType: (word('list') ?? 'atomic') as Field['listType'],
@@ -63,6 +67,21 @@ function readTypes(): ReadonlyMap<string, ObjectSchema> {
     }
   }
   return schemas;
+}
+
+/** Fields of a type whose zero says something; undefined where nothing is known of the type. */
+function zeroMeans(type: string): ReadonlySet<string> | undefined {
+  const numbers = fieldNumbers[type];
+  if (numbers === undefined) return undefined;
+  const fields = new Set<string>();
+  for (const entry of numbers.split(' ')) {
+    const equals = entry.indexOf('=');
+    const inner = entry.slice(equals + 1);
+    // Fields of a message that belong to the outer object.
+    if (inner.startsWith('>')) for (const field of zeroMeans(inner.slice(1)) ?? []) fields.add(field);
+    else if (entry[equals - 1] === '*') fields.add(inner);
+  }
+  return fields;
 }
 
 const schemas = readTypes();

@@ -68,6 +68,31 @@ test('nulls go, quantities become canonical', () => {
   });
 });
 
+test('what is empty and means nothing goes, as where Go encodes; pointers and structs stay', () => {
+  const value = {
+    metadata: { name: 'a', labels: {}, ownerReferences: [], finalizers: [] },
+    spec: {
+      hostNetwork: false,
+      enableServiceLinks: false,
+      nodeSelector: {},
+      tolerations: [],
+      containers: [{ name: 'c', args: [], env: [{ name: 'E', value: '' }], resources: {}, tty: false }],
+      volumes: [{ name: 'v', emptyDir: {} }],
+    },
+  };
+  assert.deepEqual(decode(pod, value, 'Strict', silent), {
+    metadata: { name: 'a' },
+    spec: {
+      enableServiceLinks: false,
+      containers: [{ name: 'c', env: [{ name: 'E' }], resources: {} }],
+      volumes: [{ name: 'v', emptyDir: {} }],
+    },
+  });
+  const claim = { group: '', version: 'v1', kind: 'PersistentVolumeClaim' };
+  const spec = { storageClassName: '', volumeName: '' };
+  assert.deepEqual(decode(claim, { spec }, 'Strict', silent), { spec: { storageClassName: '' } });
+});
+
 test('merge keys of lists', () => {
   const containers = patchSchemaOf(pod).field('spec')!.schema!.field('containers')!;
   assert.deepEqual(containers.strategies, ['merge']);

@@ -39,6 +39,8 @@ export interface ObjectSchema {
 export interface Field {
   readonly schema: Schema;
   readonly required: boolean;
+  /** Go leaves it out when it is empty: the value may stand in an object and means nothing. */
+  readonly omitEmpty?: true;
   /** Strategic merge patch: `merge`, `replace`, `retainKeys`. */
   readonly strategies: readonly string[];
   readonly mergeKey?: string;
@@ -85,7 +87,7 @@ export interface DecodeOptions {
 
 const problemsMax = 100;
 
-/** A copy without nulls and unknown fields, quantities in canonical form. @throws StatusError BadRequest */
+/** A copy without nulls, unknown fields and empty values that mean nothing, quantities in canonical form. @throws StatusError BadRequest */
 export function decode(
   schema: ObjectSchema,
   value: unknown,
@@ -125,8 +127,9 @@ export function decode(
       }
       if (item === null) continue;
       path.push(key);
-      copy[key] = decodeValue(field.schema, item, type.name);
+      const decoded = decodeValue(field.schema, item, type.name);
       path.pop();
+      if (!(field.omitEmpty && isEmpty(field.schema, decoded))) copy[key] = decoded;
     }
     return copy;
   };
@@ -145,6 +148,27 @@ export function decode(
     for (const message of messages) options.warn(message);
   }
   return decoded;
+}
+
+/** What Go's `omitempty` leaves out: structs are never empty. */
+function isEmpty(schema: Schema, value: unknown): boolean {
+  switch (schema.type) {
+    case 'list':
+      return (value as readonly unknown[]).length === 0;
+    case 'map':
+      return Object.keys(value as object).length === 0;
+    case 'string':
+    case 'bytes':
+      return value === '';
+    case 'bool':
+      return value === false;
+    case 'int32':
+    case 'int64':
+    case 'double':
+      return value === 0;
+    default:
+      return false;
+  }
 }
 
 /** Own property whatever its name. */
