@@ -2,7 +2,20 @@
  * Files and folders for whoever must not know Node's: missing is `undefined`, replacing is atomic, and what is written can be
  * made durable. Errors are Node's own (`code`, `path`), which name the operand.
  */
-import { chmod, chown, lstat, mkdir, open, readdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  symlink,
+} from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 export interface WriteOptions {
@@ -20,6 +33,11 @@ export async function readIfThere(path: string): Promise<Buffer | undefined> {
 /** Target of a symbolic link; undefined when it is not there. */
 export async function readLinkIfThere(path: string): Promise<string | undefined> {
   return ifThere(readlink(path));
+}
+
+/** The path without symbolic links; undefined when nothing is there, or a link leads nowhere. */
+export async function realPath(path: string): Promise<string | undefined> {
+  return ifThere(realpath(path));
 }
 
 /** Names in a folder, sorted; empty when it is not there. */

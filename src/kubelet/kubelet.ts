@@ -7,7 +7,7 @@ import type { EventRecorder } from '#kube-client/event-recorder.ts';
 import type { Informer } from '#kube-client/informer.ts';
 import { type Clock, sleep } from '#std/clock.ts';
 import type { Scope } from '#std/scope.ts';
-import { RpcError } from '#wire/grpc/status.ts';
+import { Code, RpcError } from '#wire/grpc/status.ts';
 import type { ContainerRunner } from './container-runner.ts';
 import type { CriPods } from './cri-pods.ts';
 import type { NodeObjects } from './node-objects.ts';
@@ -39,13 +39,16 @@ export interface KubeletDeps {
 /** Containers that nobody wants are looked for this often. */
 const housekeepingMs = 30_000;
 const orphanGraceSeconds = 2;
-const eventsRetryMs = 1000;
+/** While the runtime sends no events it is asked this often; upstream's figure. */
+const relistMs = 1000;
 
 export class Kubelet {
   readonly #deps: KubeletDeps;
   readonly #scope: Scope;
   /** By uid. */
   readonly #workers = new Map<string, PodWorker>();
+  /** States of pods at the last relist, by uid. */
+  #listed: ReadonlyMap<string, string> = new Map();
 
   constructor(scope: Scope, deps: KubeletDeps) {
     this.#scope = scope;
@@ -173,22 +176,43 @@ export class Kubelet {
     this.#deps.messages.forget(pod.metadata.uid);
   }
 
-  /** The runtime's own events wake the pods they are about. */
+  /** The runtime's own events wake the pods they are about; while it has none to give, its lists are compared. */
   async #followRuntime(signal: AbortSignal): Promise<void> {
     const { cri, clock, log } = this.#deps;
+    let hasEvents = true;
     while (!signal.aborted) {
       try {
-        for await (const event of cri.runtime.getContainerEvents({}, { signal })) {
-          const uid = event.podSandboxStatus?.metadata?.uid;
-          if (uid !== undefined) this.poke(uid);
-        }
+        if (hasEvents) {
+          // What happened while nobody listened.
+          for (const worker of this.#workers.values()) worker.poke();
+          for await (const event of cri.runtime.getContainerEvents({}, { signal })) {
+            const uid = event.podSandboxStatus?.metadata?.uid;
+            if (uid !== undefined) this.poke(uid);
+          }
+        } else await this.#relist();
       } catch (error) {
         if (signal.aborted) return;
-        log(`events of the runtime: ${RpcError.from(error).message}`);
+        const { code, message } = RpcError.from(error);
+        log(`${hasEvents ? 'events of the runtime' : 'asking the runtime for its pods'}: ${message}`);
+        hasEvents &&= code !== Code.Unimplemented;
       }
-      await sleep(clock, eventsRetryMs, signal).catch(() => {});
-      for (const worker of this.#workers.values()) worker.poke();
+      await sleep(clock, relistMs, signal).catch(() => {});
     }
+  }
+
+  /** Wakes the pods whose sandboxes or containers are other than at the last look. */
+  async #relist(): Promise<void> {
+    const states = new Map<string, string>();
+    for (const [uid, { sandboxes, containers }] of await this.#deps.runtimePods.list())
+      states.set(
+        uid,
+        [
+          ...sandboxes.map(({ id, ready }) => `${id} ${ready}`),
+          ...containers.map(({ id, state }) => `${id} ${state}`),
+        ].join(),
+      );
+    for (const uid of this.#workers.keys()) if (states.get(uid) !== this.#listed.get(uid)) this.poke(uid);
+    this.#listed = states;
   }
 
   /** Ends what runs without a pod in the API: left by an earlier kubelet, or deleted while this one was not there. */

@@ -12,6 +12,7 @@ import type { Container, Pod, Volume, VolumeMount } from './pod.ts';
 import { serviceEnv } from './service-env.ts';
 import { type VolumeFile, writeVolume } from './volumes/atomic-writer.ts';
 import { type PayloadSources, VolumeError, volumePayload, volumeReferences, volumeTokens } from './volumes/payload.ts';
+import { resolveSubPath } from './volumes/sub-path.ts';
 
 /** Mounts of the node that the kubelet needs done: tmpfs for emptyDir with medium Memory. */
 export interface VolumeMounter {
@@ -208,11 +209,7 @@ export class PodResources {
         ? expandReferences(mount.subPathExpr, (name) => env.find(({ key }) => key === name)?.value)
         : mount.subPath;
     if (raw === undefined || raw === '') return base;
-    if (raw.startsWith('/') || raw.split('/').includes('..'))
-      throw new VolumeError(`subPath "${raw}" must be a relative path below the volume`);
-    const path = `${base}/${raw}`;
-    if ((await kindOf(path)) === undefined) await makeFolder(path);
-    return path;
+    return resolveSubPath(base, raw);
   }
 }
 
