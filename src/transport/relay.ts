@@ -1,5 +1,5 @@
 /** Small things over Node's streams that its own helpers do with more listeners than a stream shall have. */
-import type { Duplex, Writable } from 'node:stream';
+import { type Duplex, duplexPair, type Writable } from 'node:stream';
 
 /** Resolves when there is room again, or there never will be. Leaves no listener behind. */
 export function roomIn(stream: Writable): Promise<void> {
@@ -28,4 +28,9 @@ export function relay(a: Duplex, b: Duplex): void {
       else to.once('finish', () => to.destroy());
     });
   }
+}
+
+/** Two ends of one connection in memory. */
+export function joinedPair(): [Duplex, Duplex] {
+  return duplexPair();
 }

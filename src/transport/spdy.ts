@@ -1,6 +1,6 @@
 /**
- * The server's end of SPDY/3.1 on a connection that an {@link HttpResponse} took over, as Kubernetes' streaming clients speak it: they open streams,
- * both sides write and end them. There are no windows: a reader that is slow slows its whole connection, as with upstream's library.
+ * Both ends of SPDY/3.1 on a connection that was taken over after its HTTP head, as Kubernetes streams over it: the client opens streams, both
+ * sides write and end them. There are no windows: a reader that is slow slows its whole connection, as with upstream's library.
  */
 import type { Duplex } from 'node:stream';
 import { systemClock } from '#host/clock.ts';
@@ -33,8 +33,17 @@ export interface SpdyConnection {
   readonly closed: Promise<void>;
 }
 
+/** The client's end. */
+export interface SpdyClientConnection {
+  open(headers: SpdyHeaders): SpdyStream;
+  /** Says goodbye; what was written is still sent. */
+  close(): void;
+  readonly closed: Promise<void>;
+}
+
 export const spdyProtocol = 'SPDY/3.1';
-const versionHeader = 'x-stream-protocol-version';
+/** The version of the protocol above SPDY, in requests and answers. */
+export const versionHeader = 'x-stream-protocol-version';
 /** Streams open at once; more are refused. */
 export const streamsMax = 1000;
 /** Bytes and streams that came and were not read; more wait in the socket. */
@@ -81,15 +90,21 @@ export function acceptSpdy(
     ],
     body: new Uint8Array(0),
     upgrade: (socket, head) => {
-      const connection = new Connection(socket, head, protocol);
+      const connection = new Connection('server', socket, head, protocol);
       const done = () => connection.close();
       serve(connection).then(done, done);
     },
   };
 }
 
-class Connection implements SpdyConnection {
+/** The client's end of a connection whose server has agreed to speak SPDY. */
+export function connectSpdy(socket: Duplex): SpdyClientConnection {
+  return new Connection('client', socket, new Uint8Array(0), '');
+}
+
+class Connection implements SpdyConnection, SpdyClientConnection {
   readonly protocol: string;
+  readonly #role: 'client' | 'server';
   readonly closed: Promise<void>;
   readonly #socket: Duplex;
   readonly #decoder = new SpdyDecoder();
@@ -97,10 +112,12 @@ class Connection implements SpdyConnection {
   readonly #open = new Map<number, Stream>();
   readonly #incoming = new Inbox<SpdyStream>(() => {});
   #lastStreamId = 0;
+  #nextStreamId = 1;
   #pendingBytes = 0;
   #closing = false;
 
-  constructor(socket: Duplex, head: Uint8Array, protocol: string) {
+  constructor(role: 'client' | 'server', socket: Duplex, head: Uint8Array, protocol: string) {
+    this.#role = role;
     this.protocol = protocol;
     this.#socket = socket;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -120,6 +137,14 @@ class Connection implements SpdyConnection {
 
   get streams(): AsyncIterable<SpdyStream> {
     return this.#incoming;
+  }
+
+  open(headers: SpdyHeaders): SpdyStream {
+    const id = this.#nextStreamId;
+    this.#nextStreamId += 2;
+    const stream = this.#add(id, headers);
+    void this.#send(this.#encoder.synStream(id, headers));
+    return stream;
   }
 
   close(): void {
@@ -152,8 +177,8 @@ class Connection implements SpdyConnection {
             this.#open.delete(frame.streamId);
             break;
           case 'ping':
-            // Ours would be even; an odd one is the client's, who waits for it.
-            if (frame.id % 2 === 1) this.#send(this.#encoder.ping(frame.id));
+            // A client's are odd, a server's even; who sent it waits for it.
+            if ((frame.id % 2 === 1) === (this.#role === 'server')) void this.#send(this.#encoder.ping(frame.id));
             break;
           case 'goaway':
             break;
@@ -165,28 +190,33 @@ class Connection implements SpdyConnection {
 
   #opened(id: number, headers: SpdyHeaders, fin: boolean): void {
     if (this.#closing) return;
-    if (id % 2 === 0 || id <= this.#lastStreamId) {
-      this.#send(this.#encoder.rstStream(id, RstStatus.protocolError));
+    if (this.#role === 'client' || id % 2 === 0 || id <= this.#lastStreamId) {
+      void this.#send(this.#encoder.rstStream(id, RstStatus.protocolError));
       return;
     }
     this.#lastStreamId = id;
     if (this.#open.size >= streamsMax) {
-      this.#send(this.#encoder.rstStream(id, RstStatus.refusedStream));
+      void this.#send(this.#encoder.rstStream(id, RstStatus.refusedStream));
       return;
     }
+    const stream = this.#add(id, headers);
+    void this.#send(this.#encoder.synReply(id));
+    if (fin) stream.received(new Uint8Array(0), true);
+    this.#incoming.push(stream);
+  }
+
+  #add(id: number, headers: SpdyHeaders): Stream {
     const stream = new Stream(id, headers, {
       frame: (data, end) => this.#send(this.#encoder.data(id, data, end)),
       reset: () => {
         this.#open.delete(id);
-        this.#send(this.#encoder.rstStream(id, RstStatus.cancel));
+        void this.#send(this.#encoder.rstStream(id, RstStatus.cancel));
       },
       over: () => this.#open.delete(id),
       pending: (bytes) => this.#count(bytes),
     });
     this.#open.set(id, stream);
-    this.#send(this.#encoder.synReply(id));
-    if (fin) stream.received(new Uint8Array(0), true);
-    this.#incoming.push(stream);
+    return stream;
   }
 
   #count(bytes: number): void {

@@ -1,7 +1,7 @@
 /**
  * `.../pods/NAME/log`, `exec`, `attach` and `portforward`: passed on to the kubelet of the pod's node. Streams are not looked into: after the
  * kubelet's 101 the two connections are joined byte for byte, whichever protocol (WebSocket, SPDY) the client speaks. SPDY that comes inside a
- * WebSocket, as port-forwarding does, is taken out of it first (KEP-4006).
+ * WebSocket, as port-forwarding does, is taken out of it first; streams of a WebSocket before a node that has only SPDY are translated (KEP-4006).
  */
 import { badRequestError, failure, notFoundError, serviceUnavailableError } from '#kube-machinery/status.ts';
 import type { HeaderList, HttpHandler, HttpRequest, HttpResponse } from '#transport/http.ts';
@@ -12,6 +12,7 @@ import type { KubeObject } from '../object.ts';
 import type { SubresourceVerbs } from '../rest/dispatch.ts';
 import { readStored } from '../rest/get.ts';
 import type { RestScope } from '../rest/scope.ts';
+import { translateStreams, webSocketVersion } from './stream-translator.ts';
 
 /** Reaches the kubelet of a node, as the apiserver. Undefined: no such node, or it has no address. */
 export type KubeletDialer = (nodeName: string) => HttpHandler | undefined;
@@ -51,7 +52,10 @@ export function kubeletVerbs(dial: KubeletDialer): KubeletVerbs {
         if (isSet(scope.info.query.get(from))) query.set(to, '1');
       for (const command of scope.info.query.getAll('command')) query.append('command', command);
       const { namespace, name } = pod.metadata;
-      return pass(scope, dial, pod, `/${path}/${namespace}/${name}/${container}?${query}`, true);
+      const target = `/${path}/${namespace}/${name}/${container}?${query}`;
+      return offers(scope.request, webSocketVersion)
+        ? passWebSocket(scope, dial, pod, target, query)
+        : pass(scope, dial, pod, target, true);
     };
     return { get: run, create: run };
   };
@@ -61,7 +65,9 @@ export function kubeletVerbs(dial: KubeletDialer): KubeletVerbs {
     const query = new URLSearchParams();
     for (const port of scope.info.query.getAll('ports')) query.append('port', port);
     const target = `/portForward/${namespace}/${name}?${query}`;
-    return offersTunnel(scope.request) ? passTunnel(scope, dial, pod, target) : pass(scope, dial, pod, target, true);
+    return offers(scope.request, tunnelProtocol)
+      ? passTunnel(scope, dial, pod, target)
+      : pass(scope, dial, pod, target, true);
   };
   return {
     log: {
@@ -159,13 +165,39 @@ async function pass(
 const tunnelPrefix = 'SPDY/3.1+';
 const tunnelProtocol = `${tunnelPrefix}portforward.k8s.io`;
 
-function offersTunnel(request: HttpRequest): boolean {
+/** Whether the client asks for a WebSocket with this subprotocol among others. */
+function offers(request: HttpRequest, protocol: string): boolean {
   return (
     asksForWebSocket(request) &&
     request.headers.some(
       ([name, value]) =>
-        name === 'sec-websocket-protocol' && value.split(',').some((protocol) => protocol.trim() === tunnelProtocol),
+        name === 'sec-websocket-protocol' && value.split(',').some((offered) => offered.trim() === protocol),
     )
+  );
+}
+
+/** A runtime that speaks version 5 gets the connection as it is; before any other the streams are translated. */
+async function passWebSocket(
+  scope: RestScope,
+  dial: KubeletDialer,
+  pod: Pod,
+  target: string,
+  query: URLSearchParams,
+): Promise<HttpResponse> {
+  const { request } = scope;
+  // No older version: its client could not end the input.
+  const headers = request.headers.filter(([name]) => name !== 'sec-websocket-protocol');
+  const asked: HttpRequest = { ...request, headers: [...headers, ['sec-websocket-protocol', webSocketVersion]] };
+  const direct = await pass({ ...scope, request: asked }, dial, pod, target, true);
+  if (direct.status !== 400 && direct.status !== 403) return direct;
+  const flags = {
+    stdin: query.has('input'),
+    stdout: query.has('output'),
+    stderr: query.has('error') && !query.has('tty'),
+    tty: query.has('tty'),
+  };
+  return translateStreams(request, flags, (change) =>
+    pass({ ...scope, request: { ...request, ...change } }, dial, pod, target, true),
   );
 }
 
