@@ -65,7 +65,7 @@ export const parts: Readonly<Record<string, Part>> = {
   'cluster-dns': { layer: 8, packages: ['dns-packet'] },
   cluster: { layer: 9, node: '*', packages: ['yaml'] },
   managed: { layer: 9 },
-  test: { layer: 9, node: ['node:fs/promises', 'node:os', 'node:path'], edges: ['cluster'] },
+  test: { layer: 9, node: ['node:crypto'], edges: ['cluster'] },
   commands: { layer: 10, node: '*', packages: ['ws', 'yaml'] },
   dashboard: { layer: 10 },
   testkit: { layer: devLayer, node: '*', packages: ['*'] },

@@ -1,7 +1,7 @@
 /** A node of records: the real kubelet before a runtime without containers. Runs anywhere, in any number, on any clock. */
-import { appendFileSync, mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { hollowCri } from '#hollow/cri.ts';
+import { MemoryFiles } from '#hollow/memory-files.ts';
+import { hollowReach } from '#hollow/reach.ts';
 import type { Scripts } from '#hollow/script.ts';
 import type { KubeClient } from '#kube-client/client.ts';
 import type { Machine } from '#kubelet/node-status.ts';
@@ -19,8 +19,6 @@ export interface HollowNodeConfig {
   readonly nodeIp: string;
   readonly clusterDns: string;
   readonly clusterDomain: string;
-  /** Volumes and logs of its pods. */
-  readonly folder: string;
   readonly machine?: Machine;
   readonly version: string;
   readonly scripts: Scripts;
@@ -57,16 +55,14 @@ export async function startHollowNode(
   const scope = new Scope();
   const { clock, prng, client, log } = deps;
   const range = parsePrefix(config.podCidr);
-  const services = hollowCri({
+  const files = new MemoryFiles(clock);
+  const { services, scriptsAt } = hollowCri({
     clock,
     prng,
     scripts: config.scripts,
     // The gateway has the first one, as on a real node.
     addressOf: (index) => formatAddress(addressAt(range, BigInt(1 + (index % (2 ** (32 - range.length) - 3)) + 1))!),
-    appendLog(path, line) {
-      mkdirSync(dirname(path), { recursive: true });
-      appendFileSync(path, line);
-    },
+    appendLog: (path, line) => files.append(path, line),
   });
   const cri = scope.use(connectInMemory({ services, clock }));
   const kubelet = scope.use(
@@ -80,14 +76,24 @@ export async function startHollowNode(
         podCidr: config.podCidr,
         version: config.version,
         port: 10_250,
-        rootDir: `${config.folder}/kubelet`,
-        logDir: `${config.folder}/pods-log`,
+        rootDir: '/var/lib/kubelet',
+        logDir: '/var/log/pods',
         clusterDns: [config.clusterDns],
         clusterDomain: config.clusterDomain,
         hostDns: { servers: [], searches: [], options: [] },
         cgroupRoot: '/kubepods',
       },
-      deps: { clock, prng, cri, client, mounter: noMounts, removePodCgroup: () => {}, log },
+      deps: {
+        clock,
+        prng,
+        cri,
+        client,
+        mounter: noMounts,
+        files,
+        reach: hollowReach(clock, scriptsAt),
+        removePodCgroup: () => {},
+        log,
+      },
     }),
   );
   await kubelet.registered;

@@ -3,6 +3,8 @@
 import { startClusterDns } from '#cluster-dns/start.ts';
 import { BridgeNetwork } from '#cni/bridge-network.ts';
 import { askDns, serveDns } from '#host/dns-socket.ts';
+import { hostNodeFiles } from '#host/node-files.ts';
+import { hostReach } from '#host/reachability.ts';
 import { findHelper } from '#host-linux/helper/binary.ts';
 import { Zygote } from '#host-linux/helper/zygote.ts';
 import { mount, unmount } from '#host-linux/mount.ts';
@@ -126,6 +128,8 @@ async function start(config: RealNodeConfig, deps: RealNodeDeps, scope: Scope): 
             removePodCgroup: (path) => daemon.removePodCgroup(path),
             client: client(identityOf(`system:node:${config.nodeName}`)),
             mounter,
+            files: hostNodeFiles,
+            reach: hostReach,
             log,
           },
         }),

@@ -160,7 +160,6 @@ async function start(config: ClusterConfig, deps: ClusterDeps, scope: Scope): Pr
           nodeIp,
           clusterDns,
           clusterDomain: config.clusterDomain,
-          folder: paths.data,
           version: config.version,
           scripts: () => undefined,
         },

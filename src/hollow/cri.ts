@@ -23,7 +23,7 @@ import { type BoundService, bind, type Sink } from '#rpc/call.ts';
 import { type Clock, sleep, type Timer } from '#std/clock.ts';
 import { type Prng, randomBytes } from '#std/prng.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
-import { type Scripts, scriptFor } from './script.ts';
+import { type Script, type Scripts, scriptFor } from './script.ts';
 
 export interface HollowCriOptions {
   readonly clock: Clock;
@@ -51,7 +51,13 @@ const nsPerMs = 1_000_000n;
 const killedExitCode = 137;
 const idBytes = 32;
 
-export function hollowCri(options: HollowCriOptions): BoundService[] {
+export interface HollowCri {
+  readonly services: BoundService[];
+  /** The scripts of the containers that run behind a pod's address. */
+  scriptsAt(address: string): readonly Script[];
+}
+
+export function hollowCri(options: HollowCriOptions): HollowCri {
   const { clock, prng, scripts } = options;
   const sandboxes = new Map<string, Sandbox>();
   const containers = new Map<string, HollowContainer>();
@@ -113,7 +119,7 @@ export function hollowCri(options: HollowCriOptions): BoundService[] {
     return true;
   };
 
-  return [
+  const services = [
     bind(RuntimeService, {
       version: () => ({
         version: '0.1.0',
@@ -267,4 +273,15 @@ export function hollowCri(options: HollowCriOptions): BoundService[] {
       },
     }),
   ];
+  return {
+    services,
+    scriptsAt: (address) =>
+      [...containers.values()]
+        .filter(
+          ({ status, sandboxId }) =>
+            status.state === ContainerState.CONTAINER_RUNNING &&
+            sandboxes.get(sandboxId)?.status.network?.ip === address,
+        )
+        .map(({ image }) => scriptFor(scripts, image)),
+  };
 }

@@ -15,6 +15,13 @@ export interface Script {
   readonly pullError?: string;
   /** Lines on standard output when it starts. */
   readonly logs?: readonly string[];
+  /** Answers HTTP probes and hooks; default: 200 without a body. `afterMs`: how long it takes to. */
+  http?(request: {
+    readonly port: number;
+    readonly path: string;
+    /** The cluster's time, since 1970. */
+    readonly nowMs: number;
+  }): { readonly status?: number; readonly body?: string; readonly afterMs?: number } | undefined;
   /** Answers a command; default: exit code 0 without output. */
   exec?(command: readonly string[]): { readonly exitCode: number; readonly stdout?: string; readonly stderr?: string };
 }

@@ -103,3 +103,12 @@ function asGoSays(error: Error, host: string, port: number): Error {
 function hostPort(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
+
+/** How a kubelet reaches into its pods for probes and hooks. */
+export interface Reach {
+  askHttp: typeof askHttp;
+  askTcp: typeof askTcp;
+}
+
+/** Over this machine's network. */
+export const hostReach: Reach = { askHttp, askTcp };

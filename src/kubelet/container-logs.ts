@@ -1,5 +1,5 @@
 /** A container's log as an HTTP body: the file the runtime writes, rendered as asked for, followed while the container runs. */
-import { openTail } from '#host/tail.ts';
+import type { NodeFiles } from '#host/node-files.ts';
 import { type LogOptions, LogRenderer, tailOffset } from './log-file.ts';
 
 const chunkBytes = 64 << 10;
@@ -11,6 +11,7 @@ const lookAgainMs = 1000;
  * @throws Node's ENOENT for a log that is not there
  */
 export async function* readContainerLog(
+  { openTail }: Pick<NodeFiles, 'openTail'>,
   path: string,
   options: LogOptions,
   running: () => boolean,

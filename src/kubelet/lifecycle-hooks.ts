@@ -1,6 +1,6 @@
 /** postStart and preStop hooks: a command in the container, an HTTP request to the pod, or a pause. */
 import type { RuntimeService } from '#cri-client/client.ts';
-import { askHttp } from '#host/reachability.ts';
+import type { Reach } from '#host/reachability.ts';
 import { type Clock, sleep } from '#std/clock.ts';
 import type { Container, LifecycleHandler } from './pod.ts';
 import { headersOf, portNumber } from './probe-runner.ts';
@@ -9,9 +9,11 @@ const httpTimeoutMs = 30_000;
 
 export class LifecycleHooks {
   readonly #runtime: RuntimeService;
+  readonly #reach: Reach;
   readonly #clock: Clock;
 
-  constructor(runtime: RuntimeService, clock: Clock) {
+  constructor(runtime: RuntimeService, reach: Reach, clock: Clock) {
+    this.#reach = reach;
     this.#runtime = runtime;
     this.#clock = clock;
   }
@@ -41,7 +43,7 @@ export class LifecycleHooks {
         return exitCode === 0 ? undefined : `command exited with ${exitCode}: ${Buffer.from(stderr).toString('utf8')}`;
       }
       if (hook.httpGet !== undefined) {
-        const { status } = await askHttp({
+        const { status } = await this.#reach.askHttp({
           scheme: hook.httpGet.scheme?.toLowerCase() === 'https' ? 'https' : 'http',
           host: hook.httpGet.host || podIp,
           port: portNumber(container, hook.httpGet.port),

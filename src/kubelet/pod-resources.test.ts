@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '#host/clock.ts';
+import { hostNodeFiles } from '#host/node-files.ts';
 import { createKubeClient, type KubeClient } from '#kube-client/client.ts';
 import { createInformerFactory } from '#kube-client/informer-factory.ts';
 import type { ApiObject } from '#kube-client/resource-ref.ts';
@@ -60,6 +61,7 @@ async function withNode(run: (node: Node) => Promise<void>): Promise<void> {
     clock,
     objects,
     mounter: { mountTmpfs: async () => {}, unmountAll: async () => {} },
+    files: hostNodeFiles,
     root: folder,
     hostIp: '10.0.0.1',
     allocatable: {},

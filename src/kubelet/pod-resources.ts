@@ -3,7 +3,7 @@
  * Secrets and tokens are read through the API as the node's own user, and kept only as long as a pod of this node names them.
  */
 import { type Mount, MountPropagation } from '#api-cri/gen/api.ts';
-import { kindOf, makeFolder, removeTree, replaceFile, setMode, setOwner } from '#host/files.ts';
+import type { NodeFiles } from '#host/node-files.ts';
 import type { Clock } from '#std/clock.ts';
 import { containerEnv, type EnvSources, envReferences, expandReferences } from './env.ts';
 import type { NodeObjects } from './node-objects.ts';
@@ -24,6 +24,7 @@ export interface PodResourcesDeps {
   readonly clock: Clock;
   readonly objects: NodeObjects;
   readonly mounter: VolumeMounter;
+  readonly files: NodeFiles;
   /** The kubelet's own folder, `/var/lib/kubelet`; pods live below `pods/UID`. */
   readonly root: string;
   readonly hostIp: string;
@@ -71,7 +72,7 @@ export class PodResources {
     if (sources !== undefined && isApiVolume(volume)) {
       const payload = volumePayload(pod, volume, sources);
       if (sameFiles(this.#written.get(path), payload)) return;
-      await writeVolume(path, payload, this.#deps.clock.now(), pod.spec.securityContext?.fsGroup);
+      await writeVolume(this.#deps.files, path, payload, this.#deps.clock.now(), pod.spec.securityContext?.fsGroup);
       this.#written.set(path, payload);
     } else if (volume.emptyDir !== undefined) await this.#emptyDir(pod, volume, path);
     else if (volume.hostPath !== undefined) await this.#hostPath(volume);
@@ -82,7 +83,7 @@ export class PodResources {
     const folder = this.podFolder(uid);
     for (const path of this.#written.keys()) if (path.startsWith(`${folder}/`)) this.#written.delete(path);
     await this.#deps.mounter.unmountAll(folder);
-    await removeTree(folder);
+    await this.#deps.files.removeTree(folder);
   }
 
   async environment(
@@ -133,15 +134,15 @@ export class PodResources {
       podIps.length > 0 &&
       !mounts.some(({ containerPath }) => containerPath === '/etc/hosts')
     ) {
-      await makeFolder(folder);
+      await this.#deps.files.makeFolder(folder);
       const path = `${folder}/etc-hosts`;
-      await replaceFile(path, hostsFile(pod, podIps, this.#deps.clusterDomain), { durable: false });
+      await this.#deps.files.replaceFile(path, hostsFile(pod, podIps, this.#deps.clusterDomain), { durable: false });
       mounts.push(asMount('/etc/hosts', path, false, undefined));
     }
     const logFolder = `${folder}/containers/${container.name}`;
-    await makeFolder(logFolder, 0o750);
+    await this.#deps.files.makeFolder(logFolder, 0o750);
     const messagePath = this.terminationMessagePath(pod.metadata.uid, container.name, restartCount);
-    await replaceFile(messagePath, '', { mode: 0o666, durable: false });
+    await this.#deps.files.replaceFile(messagePath, '', { mode: 0o666, durable: false });
     mounts.push(asMount(container.terminationMessagePath ?? '/dev/termination-log', messagePath, false, undefined));
     return mounts;
   }
@@ -170,22 +171,22 @@ export class PodResources {
   }
 
   async #emptyDir(pod: Pod, volume: Volume, path: string): Promise<void> {
-    if ((await kindOf(path)) !== undefined) return;
-    await makeFolder(path, 0o777);
+    if ((await this.#deps.files.kindOf(path)) !== undefined) return;
+    await this.#deps.files.makeFolder(path, 0o777);
     if (volume.emptyDir?.medium === 'Memory') await this.#deps.mounter.mountTmpfs(path, undefined);
-    await setMode(path, 0o777);
+    await this.#deps.files.setMode(path, 0o777);
     const group = pod.spec.securityContext?.fsGroup;
     if (group !== undefined) {
-      await setOwner(path, 0, group);
-      await setMode(path, 0o2777);
+      await this.#deps.files.setOwner(path, 0, group);
+      await this.#deps.files.setMode(path, 0o2777);
     }
   }
 
   async #hostPath(volume: Volume): Promise<void> {
     const { path, type = '' } = volume.hostPath!;
-    const kind = await kindOf(path);
-    if (type === 'DirectoryOrCreate' && kind === undefined) await makeFolder(path);
-    else if (type === 'FileOrCreate' && kind === undefined) await replaceFile(path, '');
+    const kind = await this.#deps.files.kindOf(path);
+    if (type === 'DirectoryOrCreate' && kind === undefined) await this.#deps.files.makeFolder(path);
+    else if (type === 'FileOrCreate' && kind === undefined) await this.#deps.files.replaceFile(path, '');
     else {
       const wanted = {
         Directory: 'folder',
@@ -209,7 +210,7 @@ export class PodResources {
         ? expandReferences(mount.subPathExpr, (name) => env.find(({ key }) => key === name)?.value)
         : mount.subPath;
     if (raw === undefined || raw === '') return base;
-    return resolveSubPath(base, raw);
+    return resolveSubPath(this.#deps.files, base, raw);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Carries out one probe: a command in the container, an HTTP request, or a TCP connection to the pod. */
 import type { RuntimeService } from '#cri-client/client.ts';
-import { askHttp, askTcp } from '#host/reachability.ts';
+import type { Reach } from '#host/reachability.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
 import type { Container, HttpGetAction } from './pod.ts';
 import type { ProbeRunner } from './prober.ts';
@@ -8,7 +8,7 @@ import type { ProbeRunner } from './prober.ts';
 const userAgent = 'kube-probe/1.36';
 const defaultTimeoutSeconds = 1;
 
-export function createProbeRunner(runtime: RuntimeService): ProbeRunner {
+export function createProbeRunner(runtime: RuntimeService, reach: Reach): ProbeRunner {
   return async ({ container, containerId, podIp }, probe, signal) => {
     const timeoutMs = (probe.timeoutSeconds ?? defaultTimeoutSeconds) * 1000;
     if (probe.exec !== undefined) {
@@ -28,11 +28,11 @@ export function createProbeRunner(runtime: RuntimeService): ProbeRunner {
         throw error;
       }
     }
-    if (probe.httpGet !== undefined) return askPod(container, probe.httpGet, podIp, timeoutMs, signal);
+    if (probe.httpGet !== undefined) return askPod(reach, container, probe.httpGet, podIp, timeoutMs, signal);
     if (probe.tcpSocket !== undefined) {
       const host = probe.tcpSocket.host || podIp;
       try {
-        await askTcp(host, portNumber(container, probe.tcpSocket.port), timeoutMs, signal);
+        await reach.askTcp(host, portNumber(container, probe.tcpSocket.port), timeoutMs, signal);
         return { outcome: 'success', message: '' };
       } catch (error) {
         return { outcome: 'failure', message: (error as Error).message };
@@ -44,6 +44,7 @@ export function createProbeRunner(runtime: RuntimeService): ProbeRunner {
 
 /** An HTTP probe succeeds with 200 to 399. */
 async function askPod(
+  { askHttp }: Reach,
   container: Container,
   action: HttpGetAction,
   podIp: string,

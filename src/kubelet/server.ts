@@ -2,7 +2,9 @@
  * The kubelet's API (port 10250): logs, exec, attach, port-forward, the list of pods. Who may call is decided before: by `server-access.ts` on the
  * port, or by being in the same process.
  */
+
 import type { CriClient } from '#cri-client/client.ts';
+import type { NodeFiles } from '#host/node-files.ts';
 import { StatusError } from '#kube-machinery/status.ts';
 import { createFetch } from '#transport/fetch.ts';
 import { type HttpHandler, type HttpRequest, type HttpResponse, header } from '#transport/http.ts';
@@ -25,6 +27,7 @@ export interface ServerDeps {
     pod: Pod,
     container: string,
   ) => { readonly reason: string; readonly message: string } | undefined;
+  readonly files: Pick<NodeFiles, 'openTail'>;
   readonly now: () => number;
   readonly log: (message: string, error?: unknown) => void;
 }
@@ -126,7 +129,7 @@ async function logs(
       return running;
     };
     try {
-      yield* readContainerLog(instance.logPath, options, isRunning, request.signal);
+      yield* readContainerLog(deps.files, instance.logPath, options, isRunning, request.signal);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }

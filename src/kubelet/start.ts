@@ -1,5 +1,7 @@
 /** Starts a kubelet: wires the runtime's client, the API's, and everything between, top to bottom. */
 import { createCriClient } from '#cri-client/client.ts';
+import type { NodeFiles } from '#host/node-files.ts';
+import type { Reach } from '#host/reachability.ts';
 import type { KubeClient } from '#kube-client/client.ts';
 import { createEventRecorder } from '#kube-client/event-recorder.ts';
 import { createInformerFactory } from '#kube-client/informer-factory.ts';
@@ -58,6 +60,10 @@ export interface KubeletStartDeps {
   /** As `system:node:NAME`. */
   readonly client: KubeClient;
   readonly mounter: VolumeMounter;
+  /** Where volumes are, and the logs that the runtime writes. */
+  readonly files: NodeFiles;
+  /** How probes and hooks reach pods. */
+  readonly reach: Reach;
   /** Takes away the cgroup that a removed pod's containers were in. It may be gone, and may still be in use. */
   readonly removePodCgroup: (path: string) => void;
   readonly log: (message: string, error?: unknown) => void;
@@ -108,6 +114,7 @@ export async function startKubelet({
     clock,
     objects,
     mounter: deps.mounter,
+    files: deps.files,
     root: config.rootDir,
     hostIp: config.nodeIp,
     allocatable: node.allocatable,
@@ -132,7 +139,7 @@ export async function startKubelet({
   const prober: Prober = new Prober(scope, {
     clock,
     prng,
-    run: createProbeRunner(cri.runtime),
+    run: createProbeRunner(cri.runtime, deps.reach),
     onChange: (uid) => kubelet.poke(uid),
     onFailure: (pod, container, kind, message) =>
       event(
@@ -155,7 +162,7 @@ export async function startKubelet({
     }),
     crashBackoff: new Backoff(clock),
     prober,
-    hooks: new LifecycleHooks(cri.runtime, clock),
+    hooks: new LifecycleHooks(cri.runtime, deps.reach, clock),
     resources,
     sandboxInputs(pod, attempt) {
       const { clusterDns, clusterDomain, hostDns } = config;
@@ -177,7 +184,7 @@ export async function startKubelet({
     prober,
     status,
     objects,
-    messages: new TerminationMessages((uid, container, restartCount) =>
+    messages: new TerminationMessages(deps.files, (uid, container, restartCount) =>
       resources.terminationMessagePath(uid, container, restartCount),
     ),
     recorder,
@@ -187,6 +194,7 @@ export async function startKubelet({
   });
 
   const handler = kubeletHandler({
+    files: deps.files,
     cri,
     runtimePods,
     find: (namespace, name) => kubelet.find(namespace, name),

@@ -1,5 +1,5 @@
 /** The last words of containers that have ended: the file they were given, or the end of their log. Read once, kept by container. */
-import { openTail } from '#host/tail.ts';
+import type { NodeFiles } from '#host/node-files.ts';
 import { LogRenderer, tailOffset } from './log-file.ts';
 import type { Container, Pod } from './pod.ts';
 import type { RuntimeContainer, RuntimePod } from './runtime-pod.ts';
@@ -8,11 +8,15 @@ const messageBytesMax = 4096;
 const logBytesMax = 2048;
 const logLinesMax = 80;
 
+type OpenTail = Pick<NodeFiles, 'openTail'>;
+
 export class TerminationMessages {
+  readonly #files: OpenTail;
   readonly #pathOf: (uid: string, container: string, restartCount: number) => string;
   readonly #messages = new Map<string, { readonly uid: string; readonly text: string }>();
 
-  constructor(pathOf: (uid: string, container: string, restartCount: number) => string) {
+  constructor(files: OpenTail, pathOf: (uid: string, container: string, restartCount: number) => string) {
+    this.#files = files;
     this.#pathOf = pathOf;
   }
 
@@ -38,15 +42,15 @@ export class TerminationMessages {
 
   async #message(uid: string, spec: Container | undefined, container: RuntimeContainer): Promise<string> {
     const path = this.#pathOf(uid, container.name, container.attempt);
-    const text = await endOf(path, messageBytesMax);
+    const text = await endOf(this.#files, path, messageBytesMax);
     if (text !== '' || spec?.terminationMessagePolicy !== 'FallbackToLogsOnError' || container.exitCode === 0)
       return text;
-    return logEnd(container.logPath);
+    return logEnd(this.#files, container.logPath);
   }
 }
 
 /** Empty for a file that is not there. */
-async function endOf(path: string, bytesMax: number): Promise<string> {
+async function endOf({ openTail }: OpenTail, path: string, bytesMax: number): Promise<string> {
   try {
     await using file = await openTail(path);
     const size = await file.size();
@@ -57,7 +61,7 @@ async function endOf(path: string, bytesMax: number): Promise<string> {
   }
 }
 
-async function logEnd(path: string): Promise<string> {
+async function logEnd({ openTail }: OpenTail, path: string): Promise<string> {
   try {
     await using file = await openTail(path);
     const size = await file.size();

@@ -6,9 +6,6 @@
  *     await cluster.client.resource(deployments, 'default').create({ ... });
  *     await cluster.advance('1h');
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { type ControlPlane, startControlPlane } from '#cluster/control-plane.ts';
 import { type HollowNode, startHollowNode } from '#cluster/hollow-node.ts';
 import { administrator, identityOf } from '#cluster/identities.ts';
@@ -122,8 +119,6 @@ export class Cluster implements AsyncDisposable {
       );
       const control = scope.use(await whileTimePasses(clock, starting));
       if (options.node !== 'none') {
-        const folder = await mkdtemp(join(tmpdir(), 'wherry-hollow-'));
-        scope.defer(() => rm(folder, { recursive: true, force: true }));
         node = scope.use(
           await whileTimePasses(
             clock,
@@ -134,7 +129,6 @@ export class Cluster implements AsyncDisposable {
                 nodeIp: '127.0.0.1',
                 clusterDns: '10.96.0.10',
                 clusterDomain,
-                folder,
                 version,
                 scripts: options.scripts ?? (() => undefined),
               },

@@ -2,10 +2,9 @@
  * A kubelet on a runtime of records, serving its API on a port of loopback, and an apiserver in memory that reaches it there. Runs anywhere, on the
  * system's clock.
  */
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { hollowCri } from '#hollow/cri.ts';
+import { MemoryFiles } from '#hollow/memory-files.ts';
+import { hollowReach } from '#hollow/reach.ts';
 import type { Scripts } from '#hollow/script.ts';
 import { systemClock } from '#host/clock.ts';
 import { createKubeClient, type KubeClient, type ResourceClient } from '#kube-client/client.ts';
@@ -52,8 +51,6 @@ export async function withHollowKubelet(
   await using scope = new Scope();
   const clock = systemClock;
   const prng = seededPrng(4);
-  const folder = mkdtempSync(join(tmpdir(), 'kubelet-'));
-  scope.defer(() => rmSync(folder, { recursive: true }));
   const authority = await createAuthority({ commonName: 'kubernetes' }, { clock, prng });
   const apiserverPair = await authority.issue({
     commonName: 'kube-apiserver-kubelet-client',
@@ -67,15 +64,13 @@ export async function withHollowKubelet(
     createKubeClient({ fetch: server.handler, component: { user, groups }, clock, prng });
   const client = clientOf('admin', ['system:masters']);
   await client.resource(core('serviceaccounts', 'ServiceAccount'), 'default').create({ metadata: { name: 'default' } });
-  const services = hollowCri({
+  const files = new MemoryFiles(clock);
+  const { services, scriptsAt } = hollowCri({
     clock,
     prng,
     scripts,
     addressOf: (index) => `10.1.0.${index}`,
-    appendLog(path, line) {
-      mkdirSync(dirname(path), { recursive: true });
-      appendFileSync(path, line);
-    },
+    appendLog: (path, line) => files.append(path, line),
   });
   const given = events
     ? services
@@ -102,8 +97,8 @@ export async function withHollowKubelet(
         podCidr: '10.1.0.0/24',
         version: 'v1.36.3+wherry.test',
         port,
-        rootDir: join(folder, 'kubelet'),
-        logDir: join(folder, 'logs'),
+        rootDir: '/var/lib/kubelet',
+        logDir: '/var/log/pods',
         clusterDns: [],
         clusterDomain: 'cluster.local',
         hostDns: { servers: [], searches: [], options: [] },
@@ -116,6 +111,8 @@ export async function withHollowKubelet(
         cri: scope.use(connectInMemory({ services: given as typeof services, clock })),
         client: clientOf('system:node:n1', ['system:nodes', 'system:authenticated']),
         mounter: { mountTmpfs: async () => {}, unmountAll: async () => {} },
+        files,
+        reach: hollowReach(clock, scriptsAt),
         removePodCgroup: () => {},
         log: () => {},
       },

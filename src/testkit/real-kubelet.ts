@@ -9,7 +9,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { BridgeNetwork } from '#cni/bridge-network.ts';
 import { type Containerd, startContainerd } from '#containerd/start.ts';
 import { systemClock } from '#host/clock.ts';
+import { hostNodeFiles } from '#host/node-files.ts';
 import { systemPrng } from '#host/random.ts';
+import { hostReach } from '#host/reachability.ts';
 import { findHelper } from '#host-linux/helper/binary.ts';
 import { Zygote } from '#host-linux/helper/zygote.ts';
 import { mount, unmount } from '#host-linux/mount.ts';
@@ -170,6 +172,8 @@ export class RealKubelet implements AsyncDisposable {
           prng,
           cri: containerd.channel,
           client: clientOf('system:node:node-1', ['system:nodes', 'system:authenticated']),
+          files: hostNodeFiles,
+          reach: hostReach,
           mounter: {
             async mountTmpfs(path) {
               if (!mountPointsUnder(path).includes(path)) mount({ type: 'tmpfs', source: 'tmpfs', options: [] }, path);

@@ -4,6 +4,7 @@ import { mkdtemp, readdir, readFile, readlink, rm, stat } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { hostNodeFiles } from '#host/node-files.ts';
 import { writeVolume } from './atomic-writer.ts';
 
 const limit = { timeout: 5000 };
@@ -24,7 +25,7 @@ async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
 
 test('files are links through ..data into a folder named after the moment', limit, () =>
   inFolder(async (folder) => {
-    await writeVolume(folder, files({ a: '1', 'deep/b': '2' }, 0o400), moment);
+    await writeVolume(hostNodeFiles, folder, files({ a: '1', 'deep/b': '2' }, 0o400), moment);
     const version = '..2026_11_24_15_04_05.007000000';
     assert.deepEqual((await readdir(folder)).sort(), [version, '..data', 'a', 'deep'].sort());
     assert.equal(await readlink(join(folder, '..data')), version);
@@ -37,10 +38,10 @@ test('files are links through ..data into a folder named after the moment', limi
 
 test('a change turns ..data to another folder, and the old one goes; files that are no longer there go', limit, () =>
   inFolder(async (folder) => {
-    await writeVolume(folder, files({ a: '1', b: '1' }), moment);
+    await writeVolume(hostNodeFiles, folder, files({ a: '1', b: '1' }), moment);
     const before = await readlink(join(folder, '..data'));
     // At the same moment, as a clock that jumped back would have it.
-    await writeVolume(folder, files({ a: '2', c: '2' }), moment);
+    await writeVolume(hostNodeFiles, folder, files({ a: '2', c: '2' }), moment);
     const after = await readlink(join(folder, '..data'));
     assert.notEqual(after, before);
     assert.deepEqual((await readdir(folder)).sort(), [after, '..data', 'a', 'c'].sort());
@@ -50,20 +51,20 @@ test('a change turns ..data to another folder, and the old one goes; files that 
 
 test('nothing is written when nothing has changed', limit, () =>
   inFolder(async (folder) => {
-    await writeVolume(folder, files({ a: '1' }), moment);
+    await writeVolume(hostNodeFiles, folder, files({ a: '1' }), moment);
     const before = await readlink(join(folder, '..data'));
-    await writeVolume(folder, files({ a: '1' }), moment + 60_000);
+    await writeVolume(hostNodeFiles, folder, files({ a: '1' }), moment + 60_000);
     assert.equal(await readlink(join(folder, '..data')), before);
   }),
 );
 
 test('an open file keeps what it held; whoever opens anew sees the change', limit, () =>
   inFolder(async (folder) => {
-    await writeVolume(folder, files({ a: 'old', b: 'old' }), moment);
+    await writeVolume(hostNodeFiles, folder, files({ a: 'old', b: 'old' }), moment);
     const link = await readlink(join(folder, '..data'));
     // What a subPath mount is: the file itself, not the link.
     const mounted = await stat(join(folder, link, 'a'));
-    await writeVolume(folder, files({ a: 'new', b: 'new' }), moment + 1);
+    await writeVolume(hostNodeFiles, folder, files({ a: 'new', b: 'new' }), moment + 1);
     assert.notEqual((await stat(join(folder, 'a'))).ino, mounted.ino);
     assert.equal(await readFile(join(folder, 'b'), 'utf8'), 'new');
   }),

@@ -3,17 +3,7 @@
  * file a pod sees is a link through `..data`. Turning that one link turns them all. The layout is upstream's, because pods
  * watch it.
  */
-import {
-  listFolder,
-  makeFolder,
-  readIfThere,
-  readLinkIfThere,
-  removeTree,
-  replaceFile,
-  replaceLink,
-  setMode,
-  setOwner,
-} from '#host/files.ts';
+import type { NodeFiles } from '#host/node-files.ts';
 
 export interface VolumeFile {
   readonly bytes: Uint8Array;
@@ -28,61 +18,62 @@ const dataLink = '..data';
  * @param group owner group of every file, for fsGroup
  */
 export async function writeVolume(
+  disk: NodeFiles,
   folder: string,
   files: ReadonlyMap<string, VolumeFile>,
   nowMs: number,
   group?: number,
 ): Promise<void> {
-  await makeFolder(folder);
-  const current = await readLinkIfThere(`${folder}/${dataLink}`);
-  if (current !== undefined && (await holds(`${folder}/${current}`, files))) return;
-  const version = await versionName(folder, nowMs);
-  await makeFolder(`${folder}/${version}`);
+  await disk.makeFolder(folder);
+  const current = await disk.readLinkIfThere(`${folder}/${dataLink}`);
+  if (current !== undefined && (await holds(disk, `${folder}/${current}`, files))) return;
+  const version = await versionName(disk, folder, nowMs);
+  await disk.makeFolder(`${folder}/${version}`);
   for (const [path, { bytes, mode }] of files) {
     const target = `${folder}/${version}/${path}`;
     const parent = target.slice(0, target.lastIndexOf('/'));
-    await makeFolder(parent);
-    await replaceFile(target, bytes, { mode, durable: false });
-    if (group !== undefined) await setOwner(target, 0, group);
+    await disk.makeFolder(parent);
+    await disk.replaceFile(target, bytes, { mode, durable: false });
+    if (group !== undefined) await disk.setOwner(target, 0, group);
   }
   if (group !== undefined) {
-    await setOwner(`${folder}/${version}`, 0, group);
-    await setMode(`${folder}/${version}`, 0o2755);
+    await disk.setOwner(`${folder}/${version}`, 0, group);
+    await disk.setMode(`${folder}/${version}`, 0o2755);
   }
-  await replaceLink(`${folder}/${dataLink}`, version);
+  await disk.replaceLink(`${folder}/${dataLink}`, version);
 
   const names = new Set([...files.keys()].map((path) => path.split('/')[0]!));
   for (const name of names)
-    if ((await readLinkIfThere(`${folder}/${name}`)) === undefined)
-      await replaceLink(`${folder}/${name}`, `${dataLink}/${name}`);
-  for (const name of await listFolder(folder))
-    if (!names.has(name) && name !== dataLink && name !== version) await removeTree(`${folder}/${name}`);
+    if ((await disk.readLinkIfThere(`${folder}/${name}`)) === undefined)
+      await disk.replaceLink(`${folder}/${name}`, `${dataLink}/${name}`);
+  for (const name of await disk.listFolder(folder))
+    if (!names.has(name) && name !== dataLink && name !== version) await disk.removeTree(`${folder}/${name}`);
 }
 
 /** `..2026_11_24_15_04_05.` and digits that no other version has. */
-async function versionName(folder: string, nowMs: number): Promise<string> {
+async function versionName(disk: NodeFiles, folder: string, nowMs: number): Promise<string> {
   const stamp = `..${new Date(nowMs).toISOString().slice(0, 19).replace(/[-T:]/g, '_')}.`;
-  const taken = new Set(await listFolder(folder));
+  const taken = new Set(await disk.listFolder(folder));
   for (let digits = (nowMs % 1000) * 1_000_000; ; digits++) {
     const name = `${stamp}${String(digits).padStart(9, '0')}`;
     if (!taken.has(name)) return name;
   }
 }
 
-async function holds(folder: string, files: ReadonlyMap<string, VolumeFile>): Promise<boolean> {
-  const present = await walk(folder, '');
+async function holds(disk: NodeFiles, folder: string, files: ReadonlyMap<string, VolumeFile>): Promise<boolean> {
+  const present = await walk(disk, folder, '');
   if (present.length !== files.size) return false;
   for (const [path, { bytes }] of files) {
-    const known = await readIfThere(`${folder}/${path}`);
+    const known = await disk.readIfThere(`${folder}/${path}`);
     if (known === undefined || Buffer.compare(known, bytes) !== 0) return false;
   }
   return true;
 }
 
-async function walk(folder: string, prefix: string): Promise<string[]> {
+async function walk(disk: NodeFiles, folder: string, prefix: string): Promise<string[]> {
   const found: string[] = [];
-  for (const name of await listFolder(folder)) {
-    const inside = await walk(`${folder}/${name}`, `${prefix}${name}/`);
+  for (const name of await disk.listFolder(folder)) {
+    const inside = await walk(disk, `${folder}/${name}`, `${prefix}${name}/`);
     if (inside.length > 0) found.push(...inside);
     else found.push(`${prefix}${name}`);
   }

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { hostNodeFiles } from '#host/node-files.ts';
 import { resolveSubPath } from './sub-path.ts';
 
 const limit = { timeout: 5000 };
@@ -21,9 +22,9 @@ async function inVolume(run: (volume: string, outside: string) => Promise<void>)
 
 test('folders that are missing are made', limit, () =>
   inVolume(async (volume) => {
-    assert.equal(await resolveSubPath(volume, 'a/./b'), join(volume, 'a/b'));
+    assert.equal(await resolveSubPath(hostNodeFiles, volume, 'a/./b'), join(volume, 'a/b'));
     assert.deepEqual(await readdir(join(volume, 'a')), ['b']);
-    assert.equal(await resolveSubPath(join(volume, 'new'), 'c'), join(volume, 'new/c'));
+    assert.equal(await resolveSubPath(hostNodeFiles, join(volume, 'new'), 'c'), join(volume, 'new/c'));
   }),
 );
 
@@ -33,7 +34,7 @@ test('a link inside the volume is followed to the end', limit, () =>
     await writeFile(join(volume, '..1/key'), '');
     await symlink('..1', join(volume, '..data'));
     await symlink('..data/key', join(volume, 'key'));
-    assert.equal(await resolveSubPath(volume, 'key'), join(volume, '..1/key'));
+    assert.equal(await resolveSubPath(hostNodeFiles, volume, 'key'), join(volume, '..1/key'));
   }),
 );
 
@@ -47,7 +48,7 @@ test(
       await symlink('/etc', join(volume, 'etc'));
       await symlink('nowhere', join(volume, 'dangling'));
       for (const path of ['out', 'out/made', 'up', 'etc/passwd', 'dangling'])
-        await assert.rejects(resolveSubPath(volume, path), {
+        await assert.rejects(resolveSubPath(hostNodeFiles, volume, path), {
           name: 'VolumeError',
           message: `subpath ${JSON.stringify(path)} not within volume path ${JSON.stringify(volume)}`,
         });
@@ -55,13 +56,13 @@ test(
       // A neighbour whose name begins the same is outside, too.
       await mkdir(`${volume}-other`);
       await symlink(`${volume}-other`, join(volume, 'near'));
-      await assert.rejects(resolveSubPath(volume, 'near'), /not within volume path/);
+      await assert.rejects(resolveSubPath(hostNodeFiles, volume, 'near'), /not within volume path/);
     }),
 );
 
 test('absolute paths and those that climb are refused', limit, () =>
   inVolume(async (volume) => {
     for (const path of ['/etc', '../outside', 'a/../../outside'])
-      await assert.rejects(resolveSubPath(volume, path), { name: 'VolumeError' });
+      await assert.rejects(resolveSubPath(hostNodeFiles, volume, path), { name: 'VolumeError' });
   }),
 );
