@@ -13,6 +13,10 @@ const roleRef = (kind: string) => ({ roleRef: { apiGroup: 'rbac.authorization.k8
 const claimSpec = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } };
 const deviceRequest = { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'gpu.example.com' } }] } };
 
+/** PEM in base64, of CN=a with an Ed25519 key that is nowhere any more. */
+const signingRequest =
+  'LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlHTE1EOENBUUF3RERFS01BZ0dBMVVFQXd3QllUQXFNQVVHQXl0bGNBTWhBRS9KMFRONWs4RG5QL00rbHI3dAplZzlvL2x3YWFXeUgzSE41cjVHQnBGbkVvQUF3QlFZREsyVndBMEVBNVFQck1Ec0QwRHBZVERhSUV0c1ZyZE5RCmliK2huc0Z6RXFKQUFldFhPWUQybkRzMno0bTBNbktQQ3BFczZwVzdsSzJNS293K05tNVIzWHg3U2xqT0FnPT0KLS0tLS1FTkQgQ0VSVElGSUNBVEUgUkVRVUVTVC0tLS0tCg==';
+
 export interface MinimalObject {
   /** `n` tells one object from another. */
   readonly body?: object | ((n: string) => object);
@@ -107,7 +111,7 @@ export const minimalObjects: Readonly<Record<string, MinimalObject>> = {
   'jobs.batch/v1': { body: { spec: { template: { spec: { ...podTemplate.spec, restartPolicy: 'Never' } } } } },
   'certificatesigningrequests.certificates.k8s.io/v1': {
     body: {
-      spec: { request: 'LS0t', signerName: 'example.com/signer', usages: ['client auth'] },
+      spec: { request: signingRequest, signerName: 'example.com/signer', usages: ['client auth'] },
     },
   },
   'leases.coordination.k8s.io/v1': {},
@@ -164,7 +168,7 @@ export const minimalObjects: Readonly<Record<string, MinimalObject>> = {
   'csistoragecapacities.storage.k8s.io/v1': { body: { storageClassName: 's' } },
   'storageclasses.storage.k8s.io/v1': { body: { provisioner: 'example.com/disks' } },
   'volumeattachments.storage.k8s.io/v1': {
-    body: { spec: { attacher: 'example.com/disks', nodeName: 'n', source: { persistentVolumeName: 'v' } } },
+    body: { spec: { attacher: 'disks.example.com', nodeName: 'n', source: { persistentVolumeName: 'v' } } },
   },
   'volumeattributesclasses.storage.k8s.io/v1': { body: { driverName: 'example.com/disks', parameters: { a: 'b' } } },
 };

@@ -56,8 +56,10 @@ export function defaultPolicyKinds(object: KubeObject): KubeObject {
       };
     case 'HorizontalPodAutoscaler':
       return { ...object, spec: under({ minReplicas: 1 }, spec) };
-    case 'CertificateSigningRequest':
-      return { ...object, spec: under({ usages: ['digital signature', 'key encipherment'] }, spec) };
+    case 'FlowSchema':
+      return { ...object, spec: under({ matchingPrecedence: 1000 }, spec) };
+    case 'PriorityLevelConfiguration':
+      return { ...object, spec: defaultPriorityLevel(spec) };
     case 'ValidatingWebhookConfiguration':
     case 'MutatingWebhookConfiguration': {
       const webhooks = object['webhooks'];
@@ -69,7 +71,11 @@ export function defaultPolicyKinds(object: KubeObject): KubeObject {
       };
     }
     case 'ValidatingAdmissionPolicy':
-      return { ...object, spec: under({ failurePolicy: 'Fail' }, spec) };
+    case 'MutatingAdmissionPolicy':
+      return { ...object, spec: defaultMatch(under({ failurePolicy: 'Fail' }, spec), 'matchConstraints') };
+    case 'ValidatingAdmissionPolicyBinding':
+    case 'MutatingAdmissionPolicyBinding':
+      return { ...object, spec: defaultMatch(spec, 'matchResources') };
     default:
       return object;
   }
@@ -80,8 +86,51 @@ function defaultSubject(subject: Fields): Fields {
   return needsGroup ? under({ apiGroup: rbac }, subject) : subject;
 }
 
+/** @param field where a policy or its binding says what it matches */
+function defaultMatch(spec: Fields, field: string): Fields {
+  const match = spec[field] as Fields | undefined;
+  if (match === undefined) return spec;
+  const rules = (key: string) => {
+    const list = match[key];
+    return Array.isArray(list) ? { [key]: list.map((rule: Fields) => under({ scope: '*' }, rule)) } : {};
+  };
+  return {
+    ...spec,
+    [field]: {
+      ...under({ matchPolicy: 'Equivalent', namespaceSelector: {}, objectSelector: {} }, match),
+      ...rules('resourceRules'),
+      ...rules('excludeResourceRules'),
+    },
+  };
+}
+
+function defaultPriorityLevel(spec: Fields): Fields {
+  const exempt = spec['type'] === 'Exempt' ? { exempt: spec['exempt'] ?? {} } : {};
+  const given = { ...spec, ...exempt } as Readonly<Record<string, Fields | undefined>>;
+  const limited = given['limited'];
+  const response = limited?.['limitResponse'] as Fields | undefined;
+  return {
+    ...given,
+    ...(given['exempt'] && {
+      exempt: under({ nominalConcurrencyShares: 0, lendablePercent: 0 }, given['exempt']),
+    }),
+    ...(limited && {
+      limited: {
+        ...under({ nominalConcurrencyShares: 30, lendablePercent: 0 }, limited),
+        ...(response?.['queuing'] !== undefined && {
+          limitResponse: {
+            ...response,
+            queuing: under({ queues: 64, handSize: 8, queueLengthLimit: 50 }, response['queuing']),
+          },
+        }),
+      },
+    }),
+  };
+}
+
 function defaultWebhook(webhook: Fields): Fields {
   const rules = webhook['rules'];
+  const client = webhook['clientConfig'] as Fields | undefined;
   return {
     ...under(
       {
@@ -94,6 +143,9 @@ function defaultWebhook(webhook: Fields): Fields {
       webhook,
     ),
     ...(Array.isArray(rules) && { rules: rules.map((rule: Fields) => under({ scope: '*' }, rule)) }),
+    ...(client?.['service'] !== undefined && {
+      clientConfig: { ...client, service: under({ port: 443 }, client['service']) },
+    }),
   };
 }
 

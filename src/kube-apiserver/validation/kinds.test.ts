@@ -21,7 +21,7 @@ function make(key: string, body: object): KubeObject {
   const object = {
     apiVersion: version,
     kind,
-    metadata: { name: 'a', ...(namespaced && { namespace: 'default' }), uid: 'u' },
+    metadata: { name: 'a', ...(namespaced && { namespace: 'suite' }), uid: 'u' },
     ...body,
   };
   return defaultObject({ group, version, kind }, object);
@@ -33,8 +33,8 @@ const updateErrors = (key: string, before: object, after: object) =>
 
 test('minimal objects are right', () => {
   for (const [key, { body, name }] of Object.entries(minimalObjects)) {
-    // The server chooses a job's selector before it validates.
-    if (key === 'jobs.batch/v1') continue;
+    // The server chooses a job's selector before it validates; events of the new group are validated as they are stored, in the old one.
+    if (key === 'jobs.batch/v1' || key === 'events.events.k8s.io/v1') continue;
     const object = make(key, typeof body === 'function' ? body('a') : (body ?? {}));
     const named = { ...object, metadata: { ...object.metadata, name: name?.('a') ?? 'a' } };
     assert.deepEqual(validateCreate(find(key), named).map(formatFieldError), [], key);
@@ -42,20 +42,19 @@ test('minimal objects are right', () => {
 });
 
 test('metadata', () => {
-  assert.deepEqual(errorsOf('configmaps/v1', { metadata: { name: 'A', namespace: 'default' } }), [
+  assert.deepEqual(errorsOf('configmaps/v1', { metadata: { name: 'A', namespace: 'suite' } }), [
     "metadata.name: Invalid value: \"A\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
   ]);
-  assert.deepEqual(errorsOf('configmaps/v1', { metadata: { namespace: 'default' } }), [
+  assert.deepEqual(errorsOf('configmaps/v1', { metadata: { namespace: 'suite' } }), [
     'metadata.name: Required value: name or generateName is required',
   ]);
   assert.deepEqual(errorsOf('nodes/v1', { metadata: { name: 'n', namespace: 'x' } }), [
     'metadata.namespace: Forbidden: not allowed on this type',
   ]);
-  assert.deepEqual(
-    errorsOf('roles.rbac.authorization.k8s.io/v1', { metadata: { name: 'a/b', namespace: 'default' } }),
-    ['metadata.name: Invalid value: "a/b": may not contain \'/\''],
-  );
-  const renamed = { metadata: { name: 'b', namespace: 'default', uid: 'u' } };
+  assert.deepEqual(errorsOf('roles.rbac.authorization.k8s.io/v1', { metadata: { name: 'a/b', namespace: 'suite' } }), [
+    'metadata.name: Invalid value: "a/b": may not contain \'/\'',
+  ]);
+  const renamed = { metadata: { name: 'b', namespace: 'suite', uid: 'u' } };
   assert.deepEqual(updateErrors('configmaps/v1', {}, renamed), [
     'metadata.name: Invalid value: "b": field is immutable',
   ]);

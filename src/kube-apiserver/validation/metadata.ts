@@ -11,6 +11,7 @@ import {
   qualifiedNameProblems,
 } from '#kube-machinery/names.ts';
 import type { KubeObject } from '../object.ts';
+import { addressNameProblems } from './network-kinds.ts';
 
 const annotationsBytesMax = 256 << 10;
 
@@ -22,7 +23,8 @@ const nameRules: Readonly<Record<string, (name: string) => string[]>> = {
   clusterroles: pathSegmentProblems,
   rolebindings: pathSegmentProblems,
   clusterrolebindings: pathSegmentProblems,
-  ipaddresses: () => [],
+  ipaddresses: addressNameProblems,
+  certificatesigningrequests: () => [],
   events: () => [],
 };
 

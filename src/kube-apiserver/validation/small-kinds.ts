@@ -1,7 +1,11 @@
-/** Nodes, leases and priority classes: short rules. */
+/** Nodes, leases, priority classes and runtime classes: short rules. */
 import { type FieldError, forbidden, invalid, required } from '#kube-machinery/field-error.ts';
+import { dns1123LabelProblems } from '#kube-machinery/names.ts';
 import type { KubeObject } from '../object.ts';
+import { check, list, record, text } from './fields.ts';
 import { validateLabels } from './metadata.ts';
+import { validateTolerations } from './placement.ts';
+import { validateResources } from './resources.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -67,5 +71,25 @@ export function validatePriorityClass(object: KubeObject): FieldError[] {
   } else if (value > userPriorityMax)
     errors.push(forbidden('value', `maximum allowed value of a user defined priority is ${userPriorityMax}`));
   if (name === '') errors.push(required('metadata.name'));
+  return errors;
+}
+
+export function validateRuntimeClass(runtime: KubeObject): FieldError[] {
+  const errors: FieldError[] = [];
+  check(errors, 'handler', text(runtime['handler']), dns1123LabelProblems);
+  const overhead = record(runtime['overhead']);
+  if (overhead !== undefined) validateResources({ limits: overhead['podFixed'] }, 'overhead', errors);
+  const scheduling = record(runtime['scheduling']);
+  if (scheduling === undefined) return errors;
+  errors.push(
+    ...validateLabels(scheduling['nodeSelector'] as Readonly<Record<string, string>>, 'scheduling.nodeSelector'),
+  );
+  validateTolerations(list(scheduling['tolerations']), 'scheduling.tolerations', errors);
+  return errors;
+}
+
+export function validateRuntimeClassUpdate(runtime: KubeObject, old: KubeObject): FieldError[] {
+  const errors: FieldError[] = [];
+  if (runtime['handler'] !== old['handler']) errors.push(invalid('handler', runtime['handler'], 'field is immutable'));
   return errors;
 }

@@ -3,9 +3,29 @@ import type { Resource } from '#api-kube/resource.ts';
 import { type FieldError, forbidden, invalid } from '#kube-machinery/field-error.ts';
 import { equal } from '#kube-machinery/json-patch.ts';
 import type { KubeObject } from '../object.ts';
+import { validateMutatingPolicy, validatePolicyBinding, validateValidatingPolicy } from './admission-policies.ts';
 import { validateCronJob, validateJob, validateJobUpdate } from './batch.ts';
+import { validateSigningRequest, validateSigningRequestUpdate } from './certificates.ts';
+import {
+  validateControllerRevision,
+  validateControllerRevisionUpdate,
+  validateEndpoints,
+  validateEvent,
+  validateEventUpdate,
+  validateNamespace,
+  validatePodTemplateObject,
+} from './core-kinds.ts';
 import { validateConfigMap, validateSecret } from './data.ts';
+import { validateFlowSchema, validatePriorityLevel } from './flow-control.ts';
 import { validateMetadata, validateMetadataUpdate } from './metadata.ts';
+import {
+  validateIngressClass,
+  validateIngressClassUpdate,
+  validateIpAddress,
+  validateIpAddressUpdate,
+  validateServiceCidr,
+  validateServiceCidrUpdate,
+} from './network-kinds.ts';
 import {
   validateEndpointSlice,
   validateEndpointSliceUpdate,
@@ -14,9 +34,16 @@ import {
 } from './networking.ts';
 import { validatePod, validatePodUpdate } from './pod.ts';
 import { validateHorizontalPodAutoscaler, validatePodDisruptionBudget } from './policy.ts';
+import { validateLimitRange, validateResourceQuota, validateResourceQuotaUpdate } from './quota.ts';
 import { validateBinding, validateRole } from './rbac.ts';
 import { validateService, validateServiceUpdate } from './service.ts';
-import { validateLease, validateNode, validatePriorityClass } from './small-kinds.ts';
+import {
+  validateLease,
+  validateNode,
+  validatePriorityClass,
+  validateRuntimeClass,
+  validateRuntimeClassUpdate,
+} from './small-kinds.ts';
 import {
   validateClaim,
   validateClaimUpdate,
@@ -24,10 +51,22 @@ import {
   validateStorageClass,
   validateStorageClassUpdate,
 } from './storage.ts';
+import {
+  validateCsiDriver,
+  validateCsiDriverUpdate,
+  validateCsiNode,
+  validateStorageCapacity,
+  validateStorageCapacityUpdate,
+  validateVolumeAttachment,
+  validateVolumeAttachmentUpdate,
+  validateVolumeAttributesClass,
+  validateVolumeAttributesClassUpdate,
+} from './storage-drivers.ts';
+import { validateWebhookConfiguration } from './webhooks.ts';
 import { validateWorkload, validateWorkloadUpdate } from './workload.ts';
 
-type Validate = (object: KubeObject) => FieldError[];
-type ValidateUpdate = (object: KubeObject, old: KubeObject) => FieldError[];
+type Validate = (object: KubeObject, resource: Resource) => FieldError[];
+type ValidateUpdate = (object: KubeObject, old: KubeObject, resource: Resource) => FieldError[];
 
 const creators: Readonly<Record<string, Validate>> = {
   Pod: validatePod,
@@ -56,6 +95,32 @@ const creators: Readonly<Record<string, Validate>> = {
   'ClusterRoleBinding.rbac.authorization.k8s.io': validateBinding,
   'Lease.coordination.k8s.io': validateLease,
   'PriorityClass.scheduling.k8s.io': validatePriorityClass,
+  Namespace: validateNamespace,
+  Endpoints: validateEndpoints,
+  PodTemplate: validatePodTemplateObject,
+  ResourceQuota: validateResourceQuota,
+  LimitRange: validateLimitRange,
+  Event: (event, resource) => validateEvent(resource, event),
+  'Event.events.k8s.io': (event, resource) => validateEvent(resource, event),
+  'ControllerRevision.apps': validateControllerRevision,
+  'CSIDriver.storage.k8s.io': validateCsiDriver,
+  'CSINode.storage.k8s.io': validateCsiNode,
+  'CSIStorageCapacity.storage.k8s.io': validateStorageCapacity,
+  'VolumeAttachment.storage.k8s.io': validateVolumeAttachment,
+  'VolumeAttributesClass.storage.k8s.io': validateVolumeAttributesClass,
+  'IngressClass.networking.k8s.io': validateIngressClass,
+  'IPAddress.networking.k8s.io': validateIpAddress,
+  'ServiceCIDR.networking.k8s.io': validateServiceCidr,
+  'RuntimeClass.node.k8s.io': validateRuntimeClass,
+  'CertificateSigningRequest.certificates.k8s.io': validateSigningRequest,
+  'FlowSchema.flowcontrol.apiserver.k8s.io': validateFlowSchema,
+  'PriorityLevelConfiguration.flowcontrol.apiserver.k8s.io': validatePriorityLevel,
+  'ValidatingWebhookConfiguration.admissionregistration.k8s.io': validateWebhookConfiguration,
+  'MutatingWebhookConfiguration.admissionregistration.k8s.io': validateWebhookConfiguration,
+  'ValidatingAdmissionPolicy.admissionregistration.k8s.io': validateValidatingPolicy,
+  'MutatingAdmissionPolicy.admissionregistration.k8s.io': validateMutatingPolicy,
+  'ValidatingAdmissionPolicyBinding.admissionregistration.k8s.io': validatePolicyBinding,
+  'MutatingAdmissionPolicyBinding.admissionregistration.k8s.io': validatePolicyBinding,
 };
 
 const updaters: Readonly<Record<string, ValidateUpdate>> = {
@@ -74,17 +139,30 @@ const updaters: Readonly<Record<string, ValidateUpdate>> = {
   'RoleBinding.rbac.authorization.k8s.io': roleRefUpdate,
   'ClusterRoleBinding.rbac.authorization.k8s.io': roleRefUpdate,
   'PriorityClass.scheduling.k8s.io': priorityUpdate,
+  ResourceQuota: validateResourceQuotaUpdate,
+  Event: (event, old, resource) => validateEventUpdate(resource, event, old),
+  'Event.events.k8s.io': (event, old, resource) => validateEventUpdate(resource, event, old),
+  'ControllerRevision.apps': validateControllerRevisionUpdate,
+  'CSIDriver.storage.k8s.io': validateCsiDriverUpdate,
+  'CSIStorageCapacity.storage.k8s.io': validateStorageCapacityUpdate,
+  'VolumeAttachment.storage.k8s.io': validateVolumeAttachmentUpdate,
+  'VolumeAttributesClass.storage.k8s.io': validateVolumeAttributesClassUpdate,
+  'IngressClass.networking.k8s.io': validateIngressClassUpdate,
+  'IPAddress.networking.k8s.io': validateIpAddressUpdate,
+  'ServiceCIDR.networking.k8s.io': validateServiceCidrUpdate,
+  'RuntimeClass.node.k8s.io': validateRuntimeClassUpdate,
+  'CertificateSigningRequest.certificates.k8s.io': validateSigningRequestUpdate,
 };
 
 const nameOf = ({ group, kind }: Resource) => (group === '' ? kind : `${kind}.${group}`);
 
 export function validateCreate(resource: Resource, object: KubeObject): FieldError[] {
-  return [...validateMetadata(resource, object), ...(creators[nameOf(resource)]?.(object) ?? [])];
+  return [...validateMetadata(resource, object), ...(creators[nameOf(resource)]?.(object, resource) ?? [])];
 }
 
 export function validateUpdate(resource: Resource, object: KubeObject, old: KubeObject): FieldError[] {
   const update = updaters[nameOf(resource)];
-  const own = update ? update(object, old) : (creators[nameOf(resource)]?.(object) ?? []);
+  const own = update ? update(object, old, resource) : (creators[nameOf(resource)]?.(object, resource) ?? []);
   return [...validateMetadataUpdate(object, old), ...own];
 }
 
