@@ -10,6 +10,7 @@ import type { Scope } from '#std/scope.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
 import type { ContainerRunner } from './container-runner.ts';
 import type { CriPods } from './cri-pods.ts';
+import type { Garbage } from './garbage.ts';
 import type { NodeObjects } from './node-objects.ts';
 import { type Pod, podKey } from './pod.ts';
 import { refusal } from './pod-admission.ts';
@@ -30,6 +31,7 @@ export interface KubeletDeps {
   readonly status: StatusManager;
   readonly objects: NodeObjects;
   readonly messages: TerminationMessages;
+  readonly garbage: Garbage;
   readonly recorder: EventRecorder;
   readonly hostIp: string;
   readonly allocatable: () => Readonly<Record<string, string>>;
@@ -136,12 +138,13 @@ export class Kubelet {
   }
 
   #newWorker(pod: Pod): PodWorker {
-    const { clock, runner, runtimePods, log } = this.#deps;
+    const { clock, garbage, runner, runtimePods, log } = this.#deps;
     return new PodWorker(pod, {
       clock,
       runner,
       read: async (uid) => (await runtimePods.pod(uid)) ?? nothing(pod),
       report: (worker, runtime) => this.#report(worker, runtime),
+      tidy: (runtime) => garbage.tidy(runtime),
       finished: (worker) => this.#finished(worker),
       log,
     });
@@ -174,6 +177,9 @@ export class Kubelet {
     if (!deleted) return;
     this.#workers.delete(pod.metadata.uid);
     this.#deps.messages.forget(pod.metadata.uid);
+    this.#deps.garbage
+      .removeLogs(pod)
+      .catch((error: unknown) => this.#deps.log(`removing logs of pod ${podKey(pod)}`, error));
   }
 
   /** The runtime's own events wake the pods they are about; while it has none to give, its lists are compared. */
@@ -217,7 +223,7 @@ export class Kubelet {
 
   /** Ends what runs without a pod in the API: left by an earlier kubelet, or deleted while this one was not there. */
   async #keepHouse(signal: AbortSignal): Promise<void> {
-    const { clock, pods, runtimePods, runner, log } = this.#deps;
+    const { clock, garbage, pods, runtimePods, runner, log } = this.#deps;
     await pods.synced;
     while (!signal.aborted) {
       try {
@@ -228,6 +234,9 @@ export class Kubelet {
           await runner.killPod(pod, runtime, orphanGraceSeconds, signal);
           await runner.cleanUp(pod, runtime, true);
         }
+        for (const { metadata } of pods.list()) wanted.add(metadata.uid);
+        for (const uid of this.#workers.keys()) wanted.add(uid);
+        await garbage.removeOrphans(wanted);
       } catch (error) {
         if (signal.aborted) return;
         log('housekeeping', error);

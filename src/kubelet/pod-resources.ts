@@ -79,6 +79,11 @@ export class PodResources {
     else throw new VolumeError('no volume plugin matched');
   }
 
+  /** Uids of pods that have a folder here. */
+  podsWithVolumes(): Promise<string[]> {
+    return this.#deps.files.listFolder(`${this.#deps.root}/pods`);
+  }
+
   async unmountVolumes(uid: string): Promise<void> {
     const folder = this.podFolder(uid);
     for (const path of this.#written.keys()) if (path.startsWith(`${folder}/`)) this.#written.delete(path);

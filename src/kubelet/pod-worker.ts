@@ -19,6 +19,8 @@ export interface PodWorkerDeps {
   readonly read: (uid: string) => Promise<RuntimePod>;
   /** Called after every step: publish the status. */
   readonly report: (worker: PodWorker, runtime: RuntimePod) => void;
+  /** Called after every step of a pod that lives: removes what has become old. */
+  readonly tidy: (runtime: RuntimePod) => Promise<void>;
   /** Called once everything of the pod is gone from the node. */
   readonly finished: (worker: PodWorker) => void;
   readonly log: (message: string, error?: unknown) => void;
@@ -159,6 +161,7 @@ export class PodWorker {
       const after = await this.#deps.read(this.uid);
       runner.observe(this.pod, after);
       this.#deps.report(this, after);
+      await this.#deps.tidy(after);
       // A step often allows the next one: an init container has ended, the sandbox is there.
       if (waitMs === 0) this.#again = true;
     } else {

@@ -97,7 +97,9 @@ async function logs(
   const pod = podOf(deps, namespace, name);
   const options = logOptions(query, deps.now());
   const instances = await instancesOf(deps, pod, container);
-  const instance = instances[options.previous ? 1 : 0];
+  // One that has ended and waits to run again is the previous one already.
+  const waits = instances[0]?.state === 'exited' && deps.waitingReason(pod, container) !== undefined;
+  const instance = instances[options.previous && !waits ? 1 : 0];
   if (instance === undefined) {
     if (options.previous)
       throw new HttpError(

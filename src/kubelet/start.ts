@@ -15,6 +15,7 @@ import { RpcError } from '#wire/grpc/status.ts';
 import { Backoff } from './backoff.ts';
 import { ContainerRunner } from './container-runner.ts';
 import { CriPods } from './cri-pods.ts';
+import { Garbage } from './garbage.ts';
 import { ImageManager } from './image-manager.ts';
 import { Kubelet, reference } from './kubelet.ts';
 import { LifecycleHooks } from './lifecycle-hooks.ts';
@@ -187,6 +188,7 @@ export async function startKubelet({
     messages: new TerminationMessages(deps.files, (uid, container, restartCount) =>
       resources.terminationMessagePath(uid, container, restartCount),
     ),
+    garbage: new Garbage({ runtime: cri.runtime, files: deps.files, resources, logRoot: config.logDir }),
     recorder,
     hostIp: config.nodeIp,
     allocatable: () => node.allocatable,

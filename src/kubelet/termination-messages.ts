@@ -27,6 +27,8 @@ export class TerminationMessages {
   /** Reads what has been said since the last time. */
   async read(pod: Pod, runtime: RuntimePod): Promise<void> {
     const { uid } = pod.metadata;
+    const present = new Set(runtime.containers.map(({ id }) => id));
+    for (const [id, message] of this.#messages) if (message.uid === uid && !present.has(id)) this.#messages.delete(id);
     for (const container of runtime.containers) {
       if (container.state !== 'exited' || this.#messages.has(container.id)) continue;
       const spec = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].find(
