@@ -8,6 +8,7 @@ import { InternalRaftRequest } from '#api-etcd/gen/raft_internal.ts';
 import { AlarmRequest_AlarmAction, AlarmType, type ResponseHeader } from '#api-etcd/gen/rpc.ts';
 import { nextTurn } from '#host/event-loop.ts';
 import type { Store } from '#mvcc/store.ts';
+import type { Version } from '#mvcc/version.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
 import { ProtobufError } from '#wire/protobuf/message.ts';
@@ -49,6 +50,8 @@ export interface MemberOptions {
   readonly onExpiryFailed: (id: bigint, error: unknown) => void;
   /** After every entry that was applied while serving. */
   readonly onApplied?: () => void;
+  /** Told of changes to keys as they happen, before watchers. */
+  readonly onChanges?: ((changes: readonly Version[]) => void) | undefined;
 }
 
 /** Writes that may wait for the disk; more are refused, as upstream does when applying falls behind. */
@@ -67,6 +70,7 @@ export class Member implements Disposable {
   readonly quotaBytes: number;
   readonly #journal: Journal | undefined;
   readonly #onApplied: (() => void) | undefined;
+  readonly #onChanges: ((changes: readonly Version[]) => void) | undefined;
   #requestId: bigint;
   #compacting: Promise<void> | undefined;
   #waiting = 0;
@@ -82,6 +86,7 @@ export class Member implements Disposable {
     this.quotaBytes = quotaBytes;
     this.#journal = journal;
     this.#onApplied = onApplied;
+    this.#onChanges = options.onChanges;
     this.#appliedIndex = journal?.lastIndex ?? 0;
     // As upstream's generator: the member in the top bits, then what differs between two runs of it, then a counter.
     this.#requestId =
@@ -232,6 +237,7 @@ export class Member implements Disposable {
       if (tombstone) this.counters.deletes++;
       else this.counters.puts++;
     if (entry.compaction !== undefined) void this.compacted();
+    if (applied.changes.length > 0) this.#onChanges?.(applied.changes);
     this.hub.notify(applied.changes, this.store.compactRevision);
     return applied;
   }

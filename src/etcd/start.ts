@@ -5,6 +5,7 @@
 
 import { type Entry, EntryType } from '#api-etcd/gen/raft.ts';
 import type { Disk } from '#host/disk.ts';
+import type { Version } from '#mvcc/version.ts';
 import type { BoundService, Channel, Peer } from '#rpc/call.ts';
 import { connectInMemory } from '#rpc/in-memory.ts';
 import { createDispatcher, type RpcDispatcher } from '#rpc/server.ts';
@@ -65,6 +66,8 @@ export interface EtcdDeps {
   readonly disk?: Disk;
   /** What an operator should know; one line each. */
   readonly log: (message: string) => void;
+  /** Told of every change to a key as it happens, in order; not of those in the log of a start before. */
+  readonly onChanges?: (changes: readonly Version[]) => void;
 }
 
 export interface Etcd extends AsyncDisposable {
@@ -194,6 +197,7 @@ function serve({
     checkpointLogBytesMin = 32 << 20,
   } = config;
   const { clock, prng, log } = deps;
+  let replayed = false;
   const member = new Member({
     identity,
     machine,
@@ -205,6 +209,7 @@ function serve({
     quotaBytes,
     onExpiryFailed: (id, error) => log(`lease ${id.toString(16)} could not be revoked: ${error}`),
     onApplied: () => checkpointer?.consider(),
+    onChanges: deps.onChanges && ((changes) => replayed && deps.onChanges?.(changes)),
   });
   const checkpointer =
     durable &&
@@ -220,6 +225,7 @@ function serve({
     });
   for (const { type, data, index } of entries)
     if (type === EntryType.EntryNormal && data !== undefined && data.length > 0) member.replay(data, index);
+  replayed = true;
   // What a compaction before the stop, or before the fork, has left.
   void member.compacted();
   const compactor =

@@ -3,13 +3,14 @@
  * SHA-256, PKCS#8 PEM. Files, folders and renewal are the business of whoever calls.
  * RFC 5280; the subjects Kubernetes reads: CN is the user, each O a group.
  */
-import { webcrypto } from 'node:crypto';
+import { createPrivateKey, createPublicKey, webcrypto } from 'node:crypto';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
 import { randomBytes } from '#std/prng.ts';
 import { loadX509, type X509 } from './x509.ts';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+const repeatable = { name: 'Ed25519' } as const;
 const dayMs = 24 * 60 * 60 * 1000;
 /** Certificates start this long before they were made, so that a peer whose clock is behind accepts them. */
 const backdateMs = 5 * 60 * 1000;
@@ -45,17 +46,33 @@ export interface CertificateAuthority extends KeyPair {
 
 /** Makes a self-signed authority, valid for ten years unless told otherwise. */
 export async function createAuthority(
-  { commonName, validityDays = 3650 }: { readonly commonName: string; readonly validityDays?: number },
+  {
+    commonName,
+    validityDays = 3650,
+    keyBytes,
+  }: {
+    readonly commonName: string;
+    readonly validityDays?: number;
+    /**
+     * 32 bytes that the key is made of: the same bytes, clock and serial give the same certificate. For tests that repeat. It is then
+     * an Ed25519 key, whose signatures repeat, too.
+     */
+    readonly keyBytes?: Uint8Array;
+  },
   deps: AuthorityDeps,
 ): Promise<CertificateAuthority> {
   const x509 = await loadX509();
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const signingAlgorithm = keyBytes === undefined ? algorithm : repeatable;
+  const keys =
+    keyBytes === undefined
+      ? await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
+      : await keysOf(keyBytes);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: subject(commonName, []),
     keys,
     ...validity(deps.clock, validityDays),
     serialNumber: serialNumber(deps.prng),
-    signingAlgorithm: algorithm,
+    signingAlgorithm,
     extensions: [
       new x509.BasicConstraintsExtension(true, undefined, true),
       new x509.KeyUsagesExtension(
@@ -90,12 +107,28 @@ function authority(pair: KeyPair, signingKey: webcrypto.CryptoKey, deps: Authori
         signingKey,
         ...validity(deps.clock, request.validityDays ?? 365),
         serialNumber: serialNumber(deps.prng),
-        signingAlgorithm: algorithm,
+        signingAlgorithm: signingKey.algorithm.name === repeatable.name ? repeatable : algorithm,
         extensions: await leafExtensions(x509, request, issuer.publicKey),
       });
       return { certificate: `${certificate.toString('pem')}\n`, key: await privateKeyPem(keys.privateKey) };
     },
   };
+}
+
+/** RFC 8410: an Ed25519 key in PKCS#8 is this and its 32 bytes. */
+const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex');
+
+async function keysOf(bytes: Uint8Array): Promise<webcrypto.CryptoKeyPair> {
+  const pkcs8 = Buffer.concat([pkcs8Prefix, bytes]);
+  const spki = createPublicKey(createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' })).export({
+    format: 'der',
+    type: 'spki',
+  });
+  const [privateKey, publicKey] = await Promise.all([
+    webcrypto.subtle.importKey('pkcs8', pkcs8, repeatable, true, ['sign']),
+    webcrypto.subtle.importKey('spki', spki, repeatable, true, ['verify']),
+  ]);
+  return { privateKey, publicKey };
 }
 
 async function leafExtensions(x509: X509, request: LeafRequest, issuerKey: InstanceType<X509['PublicKey']>) {

@@ -31,6 +31,17 @@ test('a leaf carries user, groups and names, and its authority signed it', async
   assert.match(key, /^-----BEGIN PRIVATE KEY-----\n/);
 });
 
+test('the same bytes make the same authority, and what it issues verifies', async () => {
+  const deps = () => ({ clock: new VirtualClock(), prng: seededPrng(1) });
+  const keyBytes = Buffer.alloc(32, 7);
+  const one = await createAuthority({ commonName: 'kubernetes', keyBytes }, deps());
+  const two = await createAuthority({ commonName: 'kubernetes', keyBytes }, deps());
+  assert.equal(one.certificate, two.certificate);
+  assert.equal(one.key, two.key);
+  const leaf = new X509Certificate((await one.issue({ commonName: 'a', usages: ['client'] })).certificate);
+  assert.equal(leaf.verify(new X509Certificate(two.certificate).publicKey), true);
+});
+
 test('a token verifies until it expires, and not after its key is forgotten', async () => {
   const clock = new VirtualClock();
   const first = await createServiceAccountKey();

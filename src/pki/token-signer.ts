@@ -2,7 +2,7 @@
  * Signs and verifies service account tokens (JSON Web Tokens, RFC 7519) and publishes the keys (JWKS, RFC 7517).
  * What the claims mean is the apiserver's business. Algorithms: ES256 and RS256, chosen by the key.
  */
-import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import * as jose from 'jose';
 import type { Clock } from '#std/clock.ts';
 
@@ -48,8 +48,12 @@ export async function createTokenSigner(
   }));
   return {
     jwks: { keys },
-    sign: (claims) =>
-      new jose.SignJWT({ ...claims }).setProtectedHeader({ alg: algorithmOf(own), kid: ownId }).sign(signingKey),
+    // On the spot: ES256 takes 40 microseconds, and the thread pool ends its work in an order that no clock in tests knows.
+    async sign(claims) {
+      const signed = `${base64Url({ alg: algorithmOf(own), kid: ownId })}.${base64Url(claims)}`;
+      const signature = sign('sha256', Buffer.from(signed), { key: signingKey, dsaEncoding: 'ieee-p1363' });
+      return `${signed}.${signature.toString('base64url')}`;
+    },
     async verify(token) {
       try {
         const { payload } = await jose.jwtVerify(
@@ -67,6 +71,10 @@ export async function createTokenSigner(
       }
     },
   };
+}
+
+function base64Url(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
 }
 
 function algorithmOf(key: KeyObject): 'ES256' | 'RS256' {

@@ -16,25 +16,50 @@ import { systemClock } from '#host/clock.ts';
 import { drainIo } from '#host/event-loop.ts';
 import { systemPrng } from '#host/random.ts';
 import type { KubeClient } from '#kube-client/client.ts';
+import type { Version } from '#mvcc/version.ts';
 import { type CertificateAuthority, createAuthority } from '#pki/certificate-authority.ts';
 import { createServiceAccountKey } from '#pki/service-account-key.ts';
 import type { Clock } from '#std/clock.ts';
-import { type Prng, seededPrng } from '#std/prng.ts';
+import { type Prng, randomBytes, seededPrng } from '#std/prng.ts';
 import { Scope } from '#std/scope.ts';
 import { VirtualClock } from '#std/virtual-clock.ts';
 import { listen } from '#transport/listen.ts';
+import { durationMs } from './duration.ts';
+import { Trace, type Write } from './trace.ts';
 
 export interface ClusterOptions {
   /** `hollow` (default): one node whose containers are records; `none`: the control plane alone. */
   readonly node?: 'hollow' | 'none';
   /** `virtual`: time stands still but for `advance`. Default `real`. */
   readonly clock?: 'virtual' | 'real';
-  /** Of everything random but keys; drawn when left out. */
+  /**
+   * Everything random comes from it: on the virtual clock the same seed and the same test give the same history, to the byte. Drawn when left
+   * out; `cluster.seed` tells it.
+   */
   readonly seed?: number;
   /** What containers do, by image. */
   readonly scripts?: Scripts;
+  /** Told of every committed write, in order: what differs between two runs shows here first. */
+  readonly onWrite?: (write: Write) => void;
   /** Problems that no caller waits for; dropped by default. */
   readonly log?: (message: string, error?: unknown) => void;
+}
+
+/** What a cluster stands on. */
+interface Base {
+  readonly options: ClusterOptions;
+  readonly seed: number;
+  readonly etcd: Etcd;
+  readonly clock: Clock;
+  readonly prng: Prng;
+  readonly keys: Keys;
+  readonly trace: Trace;
+}
+
+interface Keys {
+  readonly authority: CertificateAuthority;
+  /** PEM. */
+  readonly serviceAccount: string;
 }
 
 const nodeName = 'hollow-0';
@@ -46,57 +71,54 @@ const version = 'v1.36.3+wherry.test';
 export class Cluster implements AsyncDisposable {
   /** The administrator's. */
   readonly client: KubeClient;
+  /** What makes this run again. */
+  readonly seed: number;
   readonly #options: ClusterOptions;
   readonly #scope: Scope;
   readonly #etcd: Etcd;
   readonly #control: ControlPlane;
   readonly #clock: Clock;
-  readonly #authority: CertificateAuthority;
-  readonly #serviceAccountKey: string;
-  readonly #prng: Prng;
+  readonly #keys: Keys;
+  readonly #trace: Trace;
+  readonly #forkSeeds: Prng;
 
-  private constructor(parts: {
-    readonly options: ClusterOptions;
-    readonly scope: Scope;
-    readonly etcd: Etcd;
-    readonly control: ControlPlane;
-    readonly clock: Clock;
-    readonly authority: CertificateAuthority;
-    readonly serviceAccountKey: string;
-    readonly prng: Prng;
-  }) {
-    this.#options = parts.options;
-    this.#scope = parts.scope;
-    this.#etcd = parts.etcd;
-    this.#control = parts.control;
-    this.#clock = parts.clock;
-    this.#authority = parts.authority;
-    this.#serviceAccountKey = parts.serviceAccountKey;
-    this.#prng = parts.prng;
-    this.client = parts.control.client(administrator);
+  private constructor({ options, seed, etcd, clock, keys, trace }: Base, scope: Scope, control: ControlPlane) {
+    this.#options = options;
+    this.#scope = scope;
+    this.#etcd = etcd;
+    this.#control = control;
+    this.#clock = clock;
+    this.#keys = keys;
+    this.#trace = trace;
+    // A stream of their own: forking changes nothing in the cluster that is forked.
+    this.#forkSeeds = seededPrng(~seed);
+    this.seed = seed;
+    this.client = control.client(administrator);
   }
 
   /** Resolves when the API serves and the node is registered. */
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
     const clock = options.clock === 'virtual' ? new VirtualClock() : systemClock;
-    const prng = options.seed === undefined ? systemPrng() : seededPrng(options.seed);
+    const seed = options.seed ?? systemPrng().uint32();
+    const prng = seededPrng(seed);
+    const repeats = options.seed !== undefined || options.clock === 'virtual';
     const log = options.log ?? (() => {});
-    const etcd = await startEtcd({ config: {}, deps: { clock, prng, log } });
+    const trace = new Trace(options.onWrite);
     const [authority, { privateKey }] = await Promise.all([
-      createAuthority({ commonName: 'kubernetes' }, { clock, prng }),
+      createAuthority(
+        { commonName: 'kubernetes', ...(repeats && { keyBytes: randomBytes(prng, 32) }) },
+        { clock, prng },
+      ),
       createServiceAccountKey(),
     ]);
-    return Cluster.#on(etcd, options, clock, prng, authority, privateKey);
+    const onChanges = (changes: readonly Version[]) => trace.add(changes);
+    const etcd = await startEtcd({ config: {}, deps: { clock, prng, log, onChanges } });
+    const keys = { authority, serviceAccount: privateKey };
+    return Cluster.#on({ options, seed, etcd, clock, prng, keys, trace });
   }
 
-  static async #on(
-    etcd: Etcd,
-    options: ClusterOptions,
-    clock: Clock,
-    prng: Prng,
-    authority: CertificateAuthority,
-    serviceAccountKey: string,
-  ): Promise<Cluster> {
+  static async #on(base: Base): Promise<Cluster> {
+    const { options, etcd, clock, prng, keys } = base;
     const scope = new Scope();
     scope.use(etcd);
     const log = options.log ?? (() => {});
@@ -112,8 +134,8 @@ export class Cluster implements AsyncDisposable {
           serviceClusterIpRange: serviceCidr,
           clusterDomain,
           version,
-          ca: authority.certificate,
-          serviceAccountKey,
+          ca: keys.authority.certificate,
+          serviceAccountKey: keys.serviceAccount,
         },
         { clock, prng, log, phase: () => {}, dialKubelet: (name) => (name === nodeName ? node?.kubelet : undefined) },
       );
@@ -137,7 +159,7 @@ export class Cluster implements AsyncDisposable {
           ),
         );
       }
-      return new Cluster({ options, scope, etcd, control, clock, authority, serviceAccountKey, prng });
+      return new Cluster(base, scope, control);
     } catch (error) {
       await scope[Symbol.asyncDispose]();
       throw error;
@@ -157,7 +179,7 @@ export class Cluster implements AsyncDisposable {
   /** Moves time on (`90s`, `1h30m`, milliseconds), with everything that happens on the way. Only on the virtual clock. */
   async advance(duration: string | number): Promise<void> {
     if (!(this.#clock instanceof VirtualClock)) throw new Error("advance needs { clock: 'virtual' }");
-    await this.#clock.advance(typeof duration === 'number' ? duration : durationMs(duration), drainIo);
+    await this.#clock.advance(durationMs(duration), drainIo);
   }
 
   /** Lets everything that is under way come to rest without moving time. */
@@ -171,34 +193,49 @@ export class Cluster implements AsyncDisposable {
    */
   async fork(): Promise<Cluster> {
     const clock = this.#clock instanceof VirtualClock ? new VirtualClock(this.#clock.now()) : systemClock;
-    const prng = this.#prng;
+    const seed = this.#forkSeeds.uint32();
+    const prng = seededPrng(seed);
     const log = this.#options.log ?? (() => {});
-    const etcd = this.#etcd.fork({ clock, prng, log });
-    return Cluster.#on(etcd, this.#options, clock, prng, this.#authority, this.#serviceAccountKey);
+    const trace = this.#trace.fork();
+    const onChanges = (changes: readonly Version[]) => trace.add(changes);
+    const etcd = this.#etcd.fork({ clock, prng, log, onChanges });
+    return Cluster.#on({ options: this.#options, seed, etcd, clock, prng, keys: this.#keys, trace });
+  }
+
+  /**
+   * SHA-256 in hex of every committed write so far, in order: revision, key and value. On the virtual clock, runs of the same seed and the same
+   * test have the same hash.
+   */
+  traceHash(): string {
+    return this.#trace.digest();
   }
 
   /** Serves the API on a port of loopback, for clients outside. @returns a kubeconfig's text */
   async listen(): Promise<string> {
     const [server, admin] = await Promise.all([
-      this.#authority.issue({
+      this.#keys.authority.issue({
         commonName: 'kube-apiserver',
         ipAddresses: ['127.0.0.1'],
         dnsNames: ['localhost'],
         usages: ['server'],
       }),
-      this.#authority.issue({ commonName: 'kubernetes-admin', organizations: ['system:masters'], usages: ['client'] }),
+      this.#keys.authority.issue({
+        commonName: 'kubernetes-admin',
+        organizations: ['system:masters'],
+        usages: ['client'],
+      }),
     ]);
     const listener = this.#scope.use(
       await listen({
         address: { host: '127.0.0.1', port: 0 },
-        tls: { ...server, clientCa: this.#authority.certificate },
+        tls: { ...server, clientCa: this.#keys.authority.certificate },
         handler: this.#control.apiserver.handler,
       }),
     );
     const entry: KubeconfigEntry = {
       name: 'wherry-test',
       server: `https://127.0.0.1:${listener.port}`,
-      ca: this.#authority.certificate,
+      ca: this.#keys.authority.certificate,
       certificate: admin.certificate,
       key: admin.key,
     };
@@ -226,11 +263,3 @@ async function whileTimePasses<T>(clock: Clock, starting: Promise<T>): Promise<T
 }
 
 const stepMs = 10;
-
-/** `1h30m`, `90s`, `250ms`. @throws TypeError */
-function durationMs(text: string): number {
-  const match = /^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?$/.exec(text);
-  if (match === null || text === '') throw new TypeError(`${JSON.stringify(text)} is no duration`);
-  const [days = 0, hours = 0, minutes = 0, seconds = 0, ms = 0] = match.slice(1).map((part) => Number(part ?? 0));
-  return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000 + ms;
-}

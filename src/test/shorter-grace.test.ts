@@ -1,7 +1,6 @@
 /** A pod that is being ended slowly, and is asked to go sooner. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiObject } from '#kube-client/resource-ref.ts';
 import { StatusError } from '#kube-machinery/status.ts';
 import { Cluster } from './cluster.ts';
@@ -22,15 +21,11 @@ const start = () =>
       image === 'stubborn:1' ? { stopMs: 600_000 } : image === 'huge:1' ? { pullMs: 600_000 } : undefined,
   });
 
-/**
- * Lets up to a minute pass until `holds`: far less than any grace period here. The kubelet's files are real, so that a busy machine gets
- * real time, too.
- */
+/** Lets up to a minute pass until `holds`: far less than any grace period here. */
 async function within(cluster: Cluster, what: string, holds: () => Promise<boolean>): Promise<void> {
   for (let tenths = 0; tenths < 600; tenths++) {
     if (await holds()) return;
     await cluster.advance('100ms');
-    await sleep(10);
   }
   assert.fail(`${what}: not within a minute`);
 }

@@ -1,7 +1,6 @@
 /** Sidecars live as long as the main containers need them: not longer, and their pod has not ended before they have. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiObject } from '#kube-client/resource-ref.ts';
 import { Cluster } from './cluster.ts';
 
@@ -46,7 +45,6 @@ test('after the last main container its sidecar is asked to end; only then the p
     if (seen.at(-1) !== told) seen.push(told);
     if (status?.phase === 'Succeeded') break;
     await cluster.advance('100ms');
-    await sleep(5);
   }
   assert.deepEqual(seen.slice(-3), [
     'Running main running side running',
