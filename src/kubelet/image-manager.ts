@@ -2,13 +2,14 @@
  * Brings a container's image to the node as its pull policy says, one pull of an image at a time, with growing pauses
  * after failures. Upstream's reasons and messages.
  */
-import { ImageSpec } from '#api-cri/gen/api.ts';
+import { type AuthConfig, ImageSpec } from '#api-cri/gen/api.ts';
 import type { ImageService } from '#cri-client/client.ts';
 import { parseReference } from '#image/reference.ts';
 import { orAborted } from '#kube-client/exchange.ts';
 import { RpcError } from '#wire/grpc/status.ts';
 import type { Backoff } from './backoff.ts';
 import type { Container, Pod } from './pod.ts';
+import { pullCredentials } from './pull-secrets.ts';
 
 /** Why a container cannot have its image now: `reason` and `message` become its waiting state. */
 export class ImageError extends Error {
@@ -25,6 +26,8 @@ export interface ImageManagerDeps {
   readonly images: ImageService;
   readonly backoff: Backoff;
   readonly monotonicMs: () => number;
+  /** The pod's pull secrets by name; what is not there is left out. */
+  readonly pullSecrets: (pod: Pod) => Promise<ReadonlyMap<string, ReadonlyMap<string, Uint8Array>>>;
   /** Normal and Warning events of the pod's container. */
   readonly event: (pod: Pod, container: Container, type: 'Normal' | 'Warning', reason: string, message: string) => void;
 }
@@ -47,8 +50,10 @@ export class ImageManager {
     const { images, backoff, event, monotonicMs } = this.#deps;
     const image = container.image ?? '';
     const policy = container.imagePullPolicy ?? defaultPolicy(image);
+    let repository: string;
     try {
-      parseReference(image);
+      const { domain, path } = parseReference(image);
+      repository = `${domain}/${path}`;
     } catch (error) {
       const message = `Failed to apply default image tag "${image}": couldn't parse image name "${image}": ${error instanceof Error ? error.message : String(error)}`;
       event(pod, container, 'Warning', 'InspectFailed', message);
@@ -78,7 +83,7 @@ export class ImageManager {
     event(pod, container, 'Normal', 'Pulling', `Pulling image "${image}"`);
     const startMs = monotonicMs();
     try {
-      const reference = await this.#pull(image, signal);
+      const reference = await this.#pullAs(await this.#credentials(pod, container, repository), image, signal);
       this.#lastFailureMs.delete(key);
       event(
         pod,
@@ -111,26 +116,61 @@ export class ImageManager {
     for (const key of this.#lastFailureMs.keys()) if (key.startsWith(`${podUid}_`)) this.#lastFailureMs.delete(key);
   }
 
-  async #pull(image: string, signal: AbortSignal): Promise<string> {
-    const pull = this.#pulls.get(image) ?? this.#startPull(image);
+  async #credentials(pod: Pod, container: Container, repository: string): Promise<readonly AuthConfig[]> {
+    const names = (pod.spec.imagePullSecrets ?? []).flatMap(({ name }) => (name ? [name] : []));
+    if (names.length === 0) return [];
+    const secrets = await this.#deps.pullSecrets(pod);
+    const missing = names.filter((name) => !secrets.has(name));
+    if (missing.length > 0)
+      this.#deps.event(
+        pod,
+        container,
+        'Warning',
+        'FailedToRetrieveImagePullSecret',
+        `Unable to retrieve some image pull secrets (${missing.join(', ')}); attempting to pull the image may not succeed.`,
+      );
+    return pullCredentials(
+      repository,
+      names.flatMap((name) => secrets.get(name) ?? []),
+    );
+  }
+
+  /** With one after the other until one is let in; without any, as nobody. */
+  async #pullAs(credentials: readonly AuthConfig[], image: string, signal: AbortSignal): Promise<string> {
+    if (credentials.length === 0) return this.#pull(image, undefined, signal);
+    const messages: string[] = [];
+    for (const auth of credentials)
+      try {
+        return await this.#pull(image, auth, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        messages.push(RpcError.from(error).message);
+      }
+    throw new Error(messages.length === 1 ? messages[0] : `[${messages.join(', ')}]`);
+  }
+
+  async #pull(image: string, auth: AuthConfig | undefined, signal: AbortSignal): Promise<string> {
+    // Who has other credentials is not let in by these.
+    const key = JSON.stringify([image, auth]);
+    const pull = this.#pulls.get(key) ?? this.#startPull(key, image, auth);
     pull.waiting++;
     try {
       return await orAborted(pull.done, signal);
     } finally {
       if (--pull.waiting === 0) {
         pull.abort.abort(new Error('nobody waits for the image'));
-        if (this.#pulls.get(image) === pull) this.#pulls.delete(image);
+        if (this.#pulls.get(key) === pull) this.#pulls.delete(key);
       }
     }
   }
 
-  #startPull(image: string): Pull {
+  #startPull(key: string, image: string, auth: AuthConfig | undefined): Pull {
     const abort = new AbortController();
     const done = this.#deps.images
-      .pullImage({ image: spec(image), auth: undefined, sandboxConfig: undefined }, { signal: abort.signal })
+      .pullImage({ image: spec(image), auth, sandboxConfig: undefined }, { signal: abort.signal })
       .then(({ imageRef }) => imageRef);
     const pull = { done, abort, waiting: 0 };
-    this.#pulls.set(image, pull);
+    this.#pulls.set(key, pull);
     return pull;
   }
 }

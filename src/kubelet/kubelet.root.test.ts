@@ -1,14 +1,17 @@
 /** Pods on the real kernel: our kubelet on our container daemon, network and cgroups, from start to the last trace. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { createServer, request as forwardRequest } from 'node:http';
 import { after, before, test } from 'node:test';
 import { WebSocket } from 'ws';
+import { MediaType } from '#api-oci/image-spec.ts';
 import { systemClock } from '#host/clock.ts';
 import { systemPrng } from '#host/random.ts';
 import type { ApiObject } from '#kube-client/resource-ref.ts';
 import { startScheduler } from '#kube-scheduler/start.ts';
 import { assertInventory, takeInventory } from '#testkit/inventory.ts';
 import { RealKubelet } from '#testkit/real-kubelet.ts';
+import { makeLayer, pushImage, startRegistry } from '#testkit/registry-process.ts';
 import { SpdyClient } from '#testkit/spdy-client.ts';
 import { listen } from '#transport/listen.ts';
 import type { Container, Pod } from './pod.ts';
@@ -366,4 +369,68 @@ test('exec and port-forward from a client through the apiserver and the port of 
   assert.match(forward.text(3), /^HTTP\/1\.[01] 200 OK[\s\S]*Hello from talk/);
   forward.socket.destroy();
   await node.remove('talk');
+});
+
+test('a registry that lets in those it knows: pull secrets of the pod are tried', limit, async () => {
+  await using registry = await startRegistry();
+  const tar = makeLayer({ 'note.txt': { bytes: 'private' } });
+  await pushImage(registry.address, 'team/private:1', {
+    layers: [{ mediaType: MediaType.ociLayer, blob: tar, tar }],
+    config: { Cmd: ['/nothing'] },
+    platform: { os: 'linux', architecture: process.arch === 'x64' ? 'amd64' : process.arch },
+  });
+  const wanted = `Basic ${Buffer.from('puller:right').toString('base64')}`;
+  const door = createServer((request, response) => {
+    if (request.headers.authorization !== wanted) {
+      response.writeHead(401, { 'www-authenticate': 'Basic realm="door"' }).end();
+      return;
+    }
+    const [host, port] = registry.address.split(':');
+    const { authorization: _, ...headers } = request.headers;
+    const inner = forwardRequest({ host, port, path: request.url, method: request.method, headers }, (answer) => {
+      response.writeHead(answer.statusCode!, answer.headers);
+      answer.pipe(response);
+    });
+    request.pipe(inner);
+  });
+  await new Promise<void>((resolve) => door.listen(0, '127.0.0.1', resolve));
+  const address = `127.0.0.1:${(door.address() as { port: number }).port}`;
+  const secrets = node.client.resource<ApiObject>(core('secrets', 'Secret'), 'default');
+  for (const [name, password] of [
+    ['wrong', 'wrong'],
+    ['right', 'right'],
+  ] as const)
+    await secrets.create({
+      metadata: { name },
+      type: 'kubernetes.io/dockerconfigjson',
+      data: {
+        '.dockerconfigjson': Buffer.from(
+          JSON.stringify({ auths: { [address]: { username: 'puller', password } } }),
+        ).toString('base64'),
+      },
+    } as ApiObject);
+  const run = (name: string, ...names: string[]) =>
+    node.run(name, {
+      restartPolicy: 'Never',
+      imagePullSecrets: names.map((secret) => ({ name: secret })),
+      containers: [{ name: 'c', image: `${address}/team/private:1` }],
+    });
+  await run('nobody', 'absent');
+  const refused = (pod: Pod) => /ErrImagePull|ImagePullBackOff/.test(status(pod)?.state.waiting?.reason ?? '');
+  await node.until('nobody', 'refused', refused);
+  const told = (await node.events('nobody')).map(({ reason, message }) => `${reason}: ${message}`);
+  assert.ok(
+    told.includes(
+      'FailedToRetrieveImagePullSecret: Unable to retrieve some image pull secrets (absent); attempting to pull the image may not succeed.',
+    ),
+    told.join('\n'),
+  );
+  await run('stranger', 'wrong');
+  await node.until('stranger', 'refused', refused);
+  await run('known', 'wrong', 'right');
+  // There is no such program: that it is looked for says that the image is there.
+  await node.until('known', 'pulled', (pod) => status(pod)?.imageID.includes('/team/private@sha256:'));
+  for (const name of ['nobody', 'stranger', 'known']) await node.remove(name);
+  door.closeAllConnections();
+  door.close();
 });

@@ -100,6 +100,7 @@ export class NodeObjects {
       for (const name of env.configMaps) maps.add(name);
       for (const name of env.secrets) secretNames.add(name);
     }
+    for (const { name } of pod.spec.imagePullSecrets ?? []) if (name) secretNames.add(name);
     this.#configMaps.register(uid, namespace, maps);
     this.#secrets.register(uid, namespace, secretNames);
   }

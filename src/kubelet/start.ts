@@ -159,6 +159,11 @@ export async function startKubelet({
       images: cri.images,
       backoff: new Backoff(clock),
       monotonicMs: () => clock.monotonicMs(),
+      pullSecrets: ({ metadata, spec }) =>
+        objects.secrets(
+          metadata.namespace,
+          new Set((spec.imagePullSecrets ?? []).flatMap(({ name }) => (name ? [name] : []))),
+        ),
       event,
     }),
     crashBackoff: new Backoff(clock),
