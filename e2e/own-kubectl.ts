@@ -1,12 +1,14 @@
 /**
- * A machine without a kubectl: the same things by `wherry kubectl`, on a real node and on a hollow one, in namespaces of their own. Needs root.
+ * A machine without a kubectl: the same things by `wherry kubectl`, on a real node and on a hollow one, in namespaces of their own. Needs root and the
+ * reference packages: where the two kubectls take turns.
  *
  *     bin/node e2e/own-kubectl.ts
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { referenceBinary } from '#testkit/reference.ts';
 import { enterOwnNamespaces } from './own-namespaces.ts';
 import { eventually, type Running, run, start } from './shell.ts';
 import { createSteps } from './steps.ts';
@@ -63,10 +65,19 @@ await step('logs and exec, with input and exit code', async () => {
   assert.equal(stdout, 'said\n');
   assert.equal(code, 5);
 });
-await step('apply twice, then changed', async () => {
+await step('apply, again while controllers write, by the other kubectl, and changed', async () => {
   const file = join(root, 'e2e/app.yaml');
-  assert.equal((await kubectl('apply', '-f', file)).match(/ created/g)?.length, 5);
-  assert.equal((await kubectl('apply', '-f', file)).match(/ unchanged/g)?.length, 5);
+  const lines = async (said: Promise<string>, word: string) =>
+    (await said).split('\n').filter((line) => line.endsWith(` ${word}`));
+  assert.equal((await lines(kubectl('apply', '-f', file), 'created')).length, 5);
+  assert.equal((await lines(kubectl('apply', '-f', file), 'unchanged')).length, 5);
+  const upstream = async () =>
+    (await run(referenceBinary('kubectl', 'kubectl'), ['apply', '-f', file], { env })).stdout;
+  assert.equal((await lines(upstream(), 'unchanged')).length, 5);
+  const changed = join(home, 'changed.yaml');
+  writeFileSync(changed, readFileSync(file, 'utf8').replace('greeting: hello', 'greeting: good day'));
+  assert.deepEqual(await lines(kubectl('apply', '-f', changed), 'configured'), ['configmap/conf configured']);
+  assert.deepEqual(await lines(upstream(), 'configured'), ['configmap/conf configured']);
   await eventually(
     'its pods run',
     () => kubectl('-n', 'app', 'get', 'deploy', 'web'),

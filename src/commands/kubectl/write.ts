@@ -7,12 +7,12 @@ import { patchSchemaOf } from '#kube-machinery/built-in-schemas.ts';
 import { StatusError } from '#kube-machinery/status.ts';
 import { type CommandContext, CommandError, ExitCode } from '../command.ts';
 import { durationMs, type Parsed } from '../flags.ts';
+import { lastApplied, withLastApplied } from './last-applied.ts';
 import { type Manifest, readManifests } from './manifests.ts';
 import { qualifiedKind, targetsOf } from './operands.ts';
 import type { Kind, Session } from './session.ts';
 import { threeWayPatch } from './three-way-patch.ts';
 
-const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration';
 const stdinText = () => readFileSync(0, 'utf8');
 
 export async function create(session: Session, parsed: Parsed, { stdout }: CommandContext): Promise<number> {
@@ -60,40 +60,37 @@ function generated(parsed: Parsed): Manifest {
   }
 }
 
-export async function apply(session: Session, parsed: Parsed, { stdout }: CommandContext): Promise<number> {
+export async function apply(session: Session, parsed: Parsed, { stdout, stderr }: CommandContext): Promise<number> {
   const file = parsed.string('filename');
   if (file === undefined) throw new CommandError(ExitCode.failed, 'error: must specify one of -f and -k');
   for (const manifest of readManifests(file, stdinText)) {
-    const { kind, resource } = await resourceFor(session, manifest, parsed);
-    const label = `${qualifiedKind(kind)}/${manifest.metadata.name}`;
-    const annotated = withLastApplied(manifest);
-    let live: ApiObject;
+    const { kind, namespace, resource } = await resourceFor(session, manifest, parsed);
+    const { name } = manifest.metadata;
+    const label = `${qualifiedKind(kind)}/${name}`;
+    const wanted = withLastApplied(manifest, namespace);
+    let live: Manifest;
     try {
-      live = await resource.get(manifest.metadata.name);
+      live = (await resource.get(name)) as Manifest;
     } catch (error) {
       if (!(error instanceof StatusError && error.code === 404)) throw error;
-      await resource.create(annotated, { fieldManager: 'kubectl-client-side-apply' });
+      await resource.create(wanted, { fieldManager: 'kubectl-client-side-apply' });
       stdout.write(`${label} created\n`);
       continue;
     }
-    const last = JSON.parse(live.metadata.annotations?.[lastApplied] ?? '{}') as Manifest;
+    const said = live.metadata.annotations?.[lastApplied];
+    if (said === undefined)
+      stderr.write(
+        `Warning: resource ${kind.resource}/${name} is missing the ${lastApplied} annotation which is required by kubectl apply. kubectl apply should only be used on resources created declaratively by either kubectl create --save-config or kubectl apply. The missing annotation will be patched automatically.\n`,
+      );
+    const last = JSON.parse(said ?? '{}') as Manifest;
     const known = builtIn[`${kind.group}/${kind.version}/${kind.kind}`] !== undefined;
-    const patch = threeWayPatch(last, annotated, known ? patchSchemaOf(kind) : undefined);
-    const after = await resource.patch(manifest.metadata.name, known ? 'strategic' : 'merge', patch, {
-      fieldManager: 'kubectl-client-side-apply',
-    });
-    const changed = after.metadata.resourceVersion !== live.metadata.resourceVersion;
-    stdout.write(`${label} ${changed ? 'configured' : 'unchanged'}\n`);
+    const patch = threeWayPatch({ last, wanted, live }, known ? patchSchemaOf(kind) : undefined);
+    const changes = Object.keys(patch).length > 0;
+    if (changes)
+      await resource.patch(name, known ? 'strategic' : 'merge', patch, { fieldManager: 'kubectl-client-side-apply' });
+    stdout.write(`${label} ${changes ? 'configured' : 'unchanged'}\n`);
   }
   return ExitCode.ok;
-}
-
-/** The annotation by which the next apply knows what this one said. */
-function withLastApplied(manifest: Manifest): Manifest {
-  const { [lastApplied]: _, ...annotations } = manifest.metadata.annotations ?? {};
-  const plain = { ...manifest, metadata: { ...manifest.metadata, annotations } };
-  const text = `${JSON.stringify(plain)}\n`;
-  return { ...plain, metadata: { ...plain.metadata, annotations: { ...annotations, [lastApplied]: text } } };
 }
 
 async function resourceFor(session: Session, manifest: Manifest, parsed: Parsed) {
@@ -108,7 +105,7 @@ async function resourceFor(session: Session, manifest: Manifest, parsed: Parsed)
   const namespace = kind.namespaced
     ? (manifest.metadata.namespace ?? parsed.string('namespace') ?? session.credentials.namespace)
     : '';
-  return { kind, resource: session.client.resource<ApiObject>(kind, namespace) };
+  return { kind, namespace, resource: session.client.resource<ApiObject>(kind, namespace) };
 }
 
 const pollMs = 100;
