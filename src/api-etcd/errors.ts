@@ -28,6 +28,8 @@ const table = {
   ],
   memberBadUrls: [Code.InvalidArgument, 'etcdserver: given member URLs are invalid'],
   memberNotFound: [Code.NotFound, 'etcdserver: member not found'],
+  /** Upstream has no code for it: members tell each other, clients hardly see it. */
+  memberRemoved: [Code.Unknown, 'membership: ID removed'],
   memberNotLearner: [Code.FailedPrecondition, 'etcdserver: can only promote a learner member'],
   learnerNotReady: [
     Code.FailedPrecondition,
@@ -60,6 +62,9 @@ const table = {
   notCapable: [Code.FailedPrecondition, 'etcdserver: not capable'],
   stopped: [Code.Unavailable, 'etcdserver: server stopped'],
   timeout: [Code.Unavailable, 'etcdserver: request timed out'],
+  timeoutLeaderFailed: [Code.Unavailable, 'etcdserver: request timed out, possibly due to previous leader failure'],
+  timeoutConnectionLost: [Code.Unavailable, 'etcdserver: request timed out, possibly due to connection lost'],
+  timeoutWaitApplied: [Code.Unavailable, 'etcdserver: request timed out, waiting for the applied index took too long'],
   unhealthy: [Code.Unavailable, 'etcdserver: unhealthy cluster'],
   corrupt: [Code.DataLoss, 'etcdserver: corrupt cluster'],
   notSupportedForLearner: [Code.FailedPrecondition, 'etcdserver: rpc not supported for learner'],

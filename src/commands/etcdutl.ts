@@ -1,7 +1,7 @@
 /** `wherry etcdutl snapshot status|restore`: what is done to snapshots without a server. */
 import { readFileSync } from 'node:fs';
 import { checkedPages, restoreSnapshot, SnapshotError } from '#etcd/checkpoint/restore-snapshot.ts';
-import { singleMember } from '#etcd/identity.ts';
+import { type InitialMember, initialMembers, memberIdOf } from '#etcd/identity.ts';
 import { hostDisk } from '#host/disk.ts';
 import { crc32c } from '#std/crc32c.ts';
 import { BboltError } from '#storage/bbolt/format.ts';
@@ -99,14 +99,34 @@ function status(flags: Parsed, { stdout }: CommandContext): number {
   return ExitCode.ok;
 }
 
+/** `name=url,name=url`: a name may come again, with another URL. @throws CommandError */
+function parseInitialCluster(text: string): InitialMember[] {
+  const urls = new Map<string, string[]>();
+  for (const part of text.split(',')) {
+    const at = part.indexOf('=');
+    if (at <= 0) throw new CommandError(ExitCode.failed, `couldn't parse the initial cluster ${JSON.stringify(part)}`);
+    const name = part.slice(0, at);
+    urls.set(name, [...(urls.get(name) ?? []), part.slice(at + 1)]);
+  }
+  return [...urls].map(([name, peerUrls]) => ({ name, peerUrls }));
+}
+
 async function restore(flags: Parsed, { stderr }: CommandContext): Promise<number> {
   const path = oneFile(flags, 'snapshot restore requires exactly one argument');
   const name = flags.string('name')!;
   const dataDir = flags.string('data-dir') ?? `${name}.etcd`;
   const peerUrls = flags.string('initial-advertise-peer-urls')!.split(',');
-  const members = (flags.string('initial-cluster') ?? `${name}=${peerUrls[0]}`).split(',');
-  if (members.some((member) => !member.startsWith(`${name}=`)))
-    throw new CommandError(ExitCode.usage, 'clusters of more than one member are not built yet: see --initial-cluster');
+  const clusterToken = flags.string('initial-cluster-token')!;
+  const members = initialMembers(
+    parseInitialCluster(flags.string('initial-cluster') ?? peerUrls.map((url) => `${name}=${url}`).join()),
+    clusterToken,
+  );
+  const memberId = memberIdOf(peerUrls, clusterToken);
+  if (!members.some((member) => member.name === name && member.id === memberId))
+    throw new CommandError(
+      ExitCode.failed,
+      `couldn't find local name ${JSON.stringify(name)} in the initial cluster configuration`,
+    );
   const bumpText = flags.string('bump-revision')!;
   if (!/^\d+$/.test(bumpText) || !Number.isSafeInteger(Number(bumpText)))
     throw new CommandError(ExitCode.usage, `invalid argument ${JSON.stringify(bumpText)} for "--bump-revision" flag`);
@@ -122,7 +142,8 @@ async function restore(flags: Parsed, { stderr }: CommandContext): Promise<numbe
     disk: hostDisk,
     snapshot: readFileSync(path),
     dataDir,
-    identity: singleMember({ name, peerUrls, clientUrls: [], clusterToken: flags.string('initial-cluster-token')! }),
+    members,
+    memberId,
     skipHashCheck: flags.bool('skip-hash-check'),
     bumpRevision,
   });

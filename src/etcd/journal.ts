@@ -3,14 +3,16 @@
  * next one. What it writes is what upstream's member alone in its cluster would write: configuration, terms, hard states.
  */
 import { etcdError } from '#api-etcd/errors.ts';
-import { ConfChange, ConfChangeType, Entry, EntryType, HardState } from '#api-etcd/gen/raft.ts';
-import { Metadata } from '#api-etcd/gen/server_metadata.ts';
+import { Entry, EntryType, HardState } from '#api-etcd/gen/raft.ts';
+import type { Metadata } from '#api-etcd/gen/server_metadata.ts';
 import type { Snapshot } from '#api-etcd/gen/wal.ts';
 import type { Disk } from '#host/disk.ts';
 import { nextTurn } from '#host/event-loop.ts';
 import type { Clock } from '#std/clock.ts';
 import { Wal } from '#storage/wal/wal.ts';
-import type { Journal, MemberIdentity } from './member.ts';
+import { firstEntries } from './cluster/change-entry.ts';
+import type { ClusterMember } from './cluster/members.ts';
+import type { Journal } from './member.ts';
 
 /** Entries that share a sync weigh at most this. */
 const batchBytesMax = 8 << 20;
@@ -63,7 +65,7 @@ export class DiskJournal implements Journal, AsyncDisposable {
   }
 
   /**
-   * Opens the log in `folder`, or makes one for `identity`. Either way a new term begins, with its empty entry.
+   * Opens the log in `folder`, or makes one for the members of a new cluster. Either way a new term begins, with its empty entry.
    * @throws WalError for a damaged log, and Node's errors
    */
   static async open(options: {
@@ -71,14 +73,15 @@ export class DiskJournal implements Journal, AsyncDisposable {
     readonly folder: string;
     /** A file is cut when it has grown past this. */
     readonly fileBytes: number;
-    readonly identity: MemberIdentity;
+    readonly metadata: Metadata;
+    readonly members: readonly ClusterMember[];
     /** How long each sync took, in seconds. */
     readonly onSynced: (seconds: number) => void;
     readonly clock: Clock;
     /** The disk does not take writes any more; nothing that waits was acknowledged. */
     readonly onFailed: (error: unknown) => void;
   }): Promise<OpenJournal> {
-    const { disk, folder, fileBytes, identity, onFailed, onSynced, clock } = options;
+    const { disk, folder, fileBytes, members, metadata, onFailed, onSynced, clock } = options;
     const rest = { onFailed, onSynced, clock };
     if (await Wal.exists(disk, folder)) {
       const { wal, content } = await Wal.open(disk, folder, fileBytes);
@@ -89,12 +92,12 @@ export class DiskJournal implements Journal, AsyncDisposable {
       await journal.#begin([]);
       return { journal, metadata: content.metadata, entries: content.entries };
     }
-    const metadata = Metadata.create({ nodeID: identity.memberId, clusterID: identity.clusterId });
     const wal = await Wal.create(disk, folder, metadata, fileBytes);
-    const joined = joinEntry(identity);
-    const journal = new DiskJournal({ wal, memberId: identity.memberId, term: 2, lastIndex: 1, bytes: 0, ...rest });
-    await journal.#begin([joined]);
-    return { journal, metadata, entries: [joined] };
+    const joined = firstEntries(members);
+    const lastIndex = joined.length;
+    const journal = new DiskJournal({ wal, memberId: metadata.nodeID, term: 2, lastIndex, bytes: 0, ...rest });
+    await journal.#begin(joined);
+    return { journal, metadata, entries: joined };
   }
 
   get lastIndex(): number {
@@ -214,20 +217,4 @@ export class DiskJournal implements Journal, AsyncDisposable {
     this.#bytesSinceCheckpoint += bytes;
     return this.#waiting.splice(0, count);
   }
-}
-
-/** The first entry of a cluster: its first member joins. */
-export function joinEntry(identity: MemberIdentity): Entry {
-  const change = ConfChange.create({
-    id: 0n,
-    type: ConfChangeType.ConfChangeAddNode,
-    nodeId: identity.memberId,
-    context: memberJson(identity),
-  });
-  return Entry.create({ type: EntryType.EntryConfChange, term: 1, index: 1, data: ConfChange.encode(change) });
-}
-
-/** A member as upstream keeps it in configuration changes. Its id is a JSON number of 64 bits. */
-function memberJson({ memberId, name, peerUrls }: MemberIdentity): Buffer {
-  return Buffer.from(`{"id":${memberId},"peerURLs":${JSON.stringify(peerUrls)},"name":${JSON.stringify(name)}}`);
 }

@@ -1,9 +1,9 @@
 /**
- * The replicated state machine: what the entries of the log do to keys, leases, alarms and the cluster's version. It is
+ * The replicated state machine: what the entries of the log do to keys, leases, alarms, members and the cluster's version. It is
  * deterministic: the same entries give every member the same revisions and the same answers. It knows no clock, no disk and no clients.
  */
 import { etcdError } from '#api-etcd/errors.ts';
-import { Attributes } from '#api-etcd/gen/membership.ts';
+import { ConfState } from '#api-etcd/gen/raft.ts';
 import type { InternalRaftRequest } from '#api-etcd/gen/raft_internal.ts';
 import {
   type AlarmMember,
@@ -21,6 +21,7 @@ import {
 import { Store } from '#mvcc/store.ts';
 import { bytesOfKey, type Version } from '#mvcc/version.ts';
 import { RpcError } from '#wire/grpc/status.ts';
+import { Members } from './cluster/members.ts';
 import { headerAt } from './header.ts';
 import { txnCost } from './kv/quota.ts';
 import { checkPutAgainst, checkTxnAgainst, comparePath, deleteRange, put, txn } from './kv/write.ts';
@@ -43,37 +44,45 @@ export interface Applied {
   readonly changes: readonly Version[];
 }
 
+export interface MachineState {
+  readonly store: Store;
+  readonly leases: Leases;
+  readonly alarms: Iterable<AlarmMember>;
+  readonly members: Members;
+  /** Who votes, as far as the entries that were applied say. */
+  readonly confState: ConfState;
+  /** Empty until the cluster has agreed on one. */
+  readonly clusterVersion: string;
+}
+
 export class Machine {
   readonly store: Store;
   readonly leases: Leases;
+  readonly members: Members;
   /** Alarms by member and type. */
   readonly #alarms: Map<string, AlarmMember>;
+  confState: ConfState;
   clusterVersion: string;
-  /** What members said of themselves, by member id. */
-  readonly attributes: Map<bigint, Attributes>;
 
-  constructor(
-    store = new Store(),
-    leases = new Leases(),
-    alarms: Iterable<AlarmMember> = [],
-    clusterVersion = '',
-    attributes: ReadonlyMap<bigint, Attributes> = new Map(),
-  ) {
-    this.store = store;
-    this.leases = leases;
-    this.#alarms = new Map([...alarms].map((alarm) => [alarmKey(alarm), alarm]));
-    this.clusterVersion = clusterVersion;
-    this.attributes = new Map(attributes);
+  constructor({ store, leases, alarms, members, confState, clusterVersion }: Partial<MachineState> = {}) {
+    this.store = store ?? new Store();
+    this.leases = leases ?? new Leases();
+    this.members = members ?? new Members();
+    this.#alarms = new Map([...(alarms ?? [])].map((alarm) => [alarmKey(alarm), alarm]));
+    this.confState = confState ?? ConfState.create();
+    this.clusterVersion = clusterVersion ?? '';
   }
 
   fork(): Machine {
-    return new Machine(
-      this.store.fork(),
-      this.leases.fork(),
-      this.#alarms.values(),
-      this.clusterVersion,
-      this.attributes,
-    );
+    const { store, leases, members, confState, clusterVersion } = this;
+    return new Machine({
+      store: store.fork(),
+      leases: leases.fork(),
+      alarms: this.#alarms.values(),
+      members: members.fork(),
+      confState,
+      clusterVersion,
+    });
   }
 
   get alarms(): readonly AlarmMember[] {
@@ -137,7 +146,7 @@ export class Machine {
     if (request.clusterVersionSet !== undefined) this.clusterVersion = request.clusterVersionSet.ver;
     if (request.clusterMemberAttrSet !== undefined) {
       const { memberID, memberAttributes } = request.clusterMemberAttrSet;
-      this.attributes.set(memberID, memberAttributes ?? Attributes.create());
+      if (memberAttributes !== undefined) this.members.setAttributes(memberID, memberAttributes);
     }
     return undefined;
   }

@@ -12,19 +12,11 @@ import type { Version } from '#mvcc/version.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
 import { ProtobufError } from '#wire/protobuf/message.ts';
+import type { MemberIdentity } from './identity.ts';
 import { LeaseExpiry } from './lease/expiry.ts';
 import type { Applied, ApplyResponse, Machine } from './machine.ts';
 import type { Counters } from './metrics.ts';
 import { WatchHub } from './watch/hub.ts';
-
-/** Who this member is. Ids are upstream's: never 0. */
-export interface MemberIdentity {
-  readonly name: string;
-  readonly memberId: bigint;
-  readonly clusterId: bigint;
-  readonly peerUrls: readonly string[];
-  readonly clientUrls: readonly string[];
-}
 
 /** The log behind a member. */
 export interface Journal {

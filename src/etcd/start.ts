@@ -3,7 +3,8 @@
  * `services` or `dispatcher`, and `http`, to a listener.
  */
 
-import { type Entry, EntryType } from '#api-etcd/gen/raft.ts';
+import { ConfChange, type Entry, EntryType } from '#api-etcd/gen/raft.ts';
+import { Metadata } from '#api-etcd/gen/server_metadata.ts';
 import type { Disk } from '#host/disk.ts';
 import type { Version } from '#mvcc/version.ts';
 import type { BoundService, Channel, Peer } from '#rpc/call.ts';
@@ -16,18 +17,20 @@ import { walFileBytesDefault } from '#storage/wal/wal.ts';
 import type { HttpHandler } from '#transport/http.ts';
 import { authService } from './auth/service.ts';
 import { type AutoCompaction, AutoCompactor } from './auto-compactor.ts';
+import { confStateOf } from './checkpoint/backend.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { loadCheckpoint } from './checkpoint/save.ts';
+import { type ClusterMember, Members } from './cluster/members.ts';
 import { clusterService } from './cluster/service.ts';
 import { healthService } from './health/service.ts';
 import { etcdHttpHandler } from './http.ts';
-import { singleMember } from './identity.ts';
+import { clusterIdOf, initialMembers, type MemberIdentity } from './identity.ts';
 import { DiskJournal } from './journal.ts';
 import { kvService } from './kv/service.ts';
 import { leaseService } from './lease/service.ts';
 import { Machine } from './machine.ts';
 import { maintenanceService } from './maintenance/service.ts';
-import { Member, type MemberIdentity } from './member.ts';
+import { Member } from './member.ts';
 import { Counters } from './metrics.ts';
 import { clusterVersion } from './version.ts';
 import { watchService } from './watch/service.ts';
@@ -100,14 +103,19 @@ export async function startEtcd({
     clusterToken = 'etcd-cluster',
     dataDir,
   } = config;
-  const identity = singleMember({ name, peerUrls, clientUrls, clusterToken });
-  if (dataDir === undefined) return serve({ identity, machine: new Machine(), config, deps });
+  const members = initialMembers([{ name, peerUrls }], clusterToken);
+  const memberId = members[0]!.id;
+  const identity = { name, memberId, clusterId: clusterIdOf([memberId]), clientUrls };
+  if (dataDir === undefined) {
+    const machine = new Machine({ members: new Members(members), confState: confStateOf(members) });
+    return serve({ identity, machine, config, deps });
+  }
   const { disk } = deps;
   assert(disk !== undefined, 'a data folder needs a disk');
   await disk.makeFolder(`${dataDir}/member`);
   const lock = await disk.lock(`${dataDir}/member/lock`);
   try {
-    return await open({ dataDir, identity, config, deps, disk, lock });
+    return await open({ dataDir, identity, members, config, deps, disk, lock });
   } catch (error) {
     await lock[Symbol.asyncDispose]();
     throw error;
@@ -117,12 +125,13 @@ export async function startEtcd({
 async function open(options: {
   readonly dataDir: string;
   readonly identity: MemberIdentity;
+  readonly members: readonly ClusterMember[];
   readonly config: EtcdConfig;
   readonly deps: EtcdDeps;
   readonly disk: Disk;
   readonly lock: AsyncDisposable;
 }): Promise<Etcd> {
-  const { dataDir, identity, config, deps, disk, lock } = options;
+  const { dataDir, identity, members, config, deps, disk, lock } = options;
   const { log } = deps;
   const snapFolder = `${dataDir}/member/snap`;
   const saved = await loadCheckpoint(disk, snapFolder);
@@ -133,7 +142,8 @@ async function open(options: {
     disk,
     folder: `${dataDir}/member/wal`,
     fileBytes: config.logFileBytes ?? walFileBytesDefault,
-    identity,
+    metadata: Metadata.create({ nodeID: identity.memberId, clusterID: identity.clusterId }),
+    members,
     clock: deps.clock,
     onSynced: (seconds) => counters.walSync.observe(seconds),
     onFailed(error) {
@@ -223,8 +233,14 @@ function serve({
       logBytesMin: checkpointLogBytesMin,
       onFailed: (error) => log(`the state could not be saved: ${error}`),
     });
-  for (const { type, data, index } of entries)
-    if (type === EntryType.EntryNormal && data !== undefined && data.length > 0) member.replay(data, index);
+  for (const { type, data, index } of entries) {
+    if (data === undefined || data.length === 0) continue;
+    if (type === EntryType.EntryNormal) member.replay(data, index);
+    else if (type === EntryType.EntryConfChange) {
+      machine.members.apply(ConfChange.decode(data));
+      machine.confState = confStateOf(machine.members.all());
+    }
+  }
   replayed = true;
   // What a compaction before the stop, or before the fork, has left.
   void member.compacted();
@@ -280,8 +296,10 @@ function serve({
 async function announce(member: Member): Promise<void> {
   const { machine, identity } = member;
   const { memberId: memberID, name, clientUrls } = identity;
-  const known = machine.attributes.get(memberID);
+  const known = machine.members.get(memberID);
   if (known?.name !== name || known.clientUrls.join() !== clientUrls.join())
-    await member.propose({ clusterMemberAttrSet: { memberID, memberAttributes: { name, clientUrls } } });
+    await member.propose({
+      clusterMemberAttrSet: { memberID, memberAttributes: { name, clientUrls: [...clientUrls] } },
+    });
   if (machine.clusterVersion === '') await member.propose({ clusterVersionSet: { ver: clusterVersion } });
 }

@@ -3,16 +3,18 @@
  * a pinned state; reading gives a machine back. (upstream: server/storage/schema)
  */
 import { Lease } from '#api-etcd/gen/lease.ts';
-import type { Attributes } from '#api-etcd/gen/membership.ts';
+import { ConfState } from '#api-etcd/gen/raft.ts';
 import { AlarmMember } from '#api-etcd/gen/rpc.ts';
 import { Store } from '#mvcc/store.ts';
 import { BboltError } from '#storage/bbolt/format.ts';
 import { BboltReader } from '#storage/bbolt/read.ts';
 import { type BboltFile, type BucketSource, layOut, type Pair } from '#storage/bbolt/write.ts';
+import { memberJson, parseMember } from '../cluster/member-json.ts';
+import { type ClusterMember, Members } from '../cluster/members.ts';
 import { Leases } from '../lease/leases.ts';
 import { Machine } from '../machine.ts';
 import { recordKey } from '../maintenance/hash-kv.ts';
-import type { MemberIdentity } from '../member.ts';
+import { confStateJson, parseConfState } from './conf-state-json.ts';
 
 /** Where in the log the state stands. */
 export interface AppliedPlace {
@@ -21,8 +23,8 @@ export interface AppliedPlace {
 }
 
 /** @param machine nobody changes it while the file is being written: a fork */
-export function backendFile(machine: Machine, identity: MemberIdentity, applied: AppliedPlace): BboltFile {
-  const { store, leases, alarms, clusterVersion } = machine;
+export function backendFile(machine: Machine, applied: AppliedPlace): BboltFile {
+  const { store, leases, alarms, members, clusterVersion } = machine;
   const bucket = (name: string, pairs: readonly Pair[] = []): BucketSource => ({ name, pairs: () => sorted(pairs) });
   return layOut([
     bucket(
@@ -46,15 +48,21 @@ export function backendFile(machine: Machine, identity: MemberIdentity, applied:
         value: Lease.encode(Lease.create({ id, ttl })),
       })),
     ),
-    bucket('members', [{ key: text(identity.memberId.toString(16)), value: memberJson(machine, identity) }]),
-    bucket('members_removed'),
-    bucket('meta', metaPairs(store, identity, applied)),
+    bucket(
+      'members',
+      members.all().map((member) => ({ key: text(member.id.toString(16)), value: memberJson(member) })),
+    ),
+    bucket(
+      'members_removed',
+      members.removedIds.map((id) => ({ key: text(id.toString(16)), value: text('removed') })),
+    ),
+    bucket('meta', metaPairs(machine, applied)),
   ]);
 }
 
 /**
  * @throws BboltError for a damaged file
- * @throws Error for what is sound but not supported: authentication, more than one member
+ * @throws Error for what is sound but not supported: authentication
  */
 export function readBackend(file: Buffer): { readonly machine: Machine; readonly applied: AppliedPlace } {
   const reader = new BboltReader(file);
@@ -79,13 +87,20 @@ export function readBackend(file: Buffer): { readonly machine: Machine; readonly
   }
   const alarms = [...reader.pairs('alarm')].map(({ key }) => AlarmMember.decode(key));
   const clusterVersion = mapOf(reader, 'cluster').get('clusterVersion')?.toString() ?? '';
-  const attributes = new Map<bigint, Attributes>();
-  for (const { key, value } of reader.pairs('members')) {
-    const { name = '', clientURLs = [] } = parseMember(value);
-    attributes.set(BigInt(`0x${Buffer.from(key).toString()}`), { name, clientUrls: clientURLs });
-  }
+  const members: ClusterMember[] = [];
+  for (const { key, value } of reader.pairs('members')) members.push({ id: idOf(key), ...parseMember(value) });
+  const removed = [...reader.pairs('members_removed')].map(({ key }) => idOf(key));
+  const confState = meta.get('confState');
   return {
-    machine: new Machine(store, leases, alarms, clusterVersion, attributes),
+    machine: new Machine({
+      store,
+      leases,
+      alarms,
+      members: new Members(members, removed),
+      // Before 3.5 the backend did not say: whoever is a member and no learner votes.
+      confState: confState === undefined ? confStateOf(members) : parseConfState(confState),
+      clusterVersion,
+    }),
     applied: { index: uint64Of(meta.get('consistent_index')), term: uint64Of(meta.get('term')) },
   };
 }
@@ -94,13 +109,17 @@ function refuseUnsupported(reader: BboltReader): void {
   for (const bucket of ['authUsers', 'authRoles'])
     if (!reader.pairs(bucket).next().done)
       throw new Error('authentication is set up in this folder: not supported yet');
-  if ([...reader.pairs('members')].length > 1)
-    throw new Error('this folder belongs to a cluster of more than one member: not supported yet');
 }
 
-function metaPairs(store: Store, { memberId }: MemberIdentity, { index, term }: AppliedPlace): Pair[] {
+/** Everybody who is no learner votes. */
+export function confStateOf(members: readonly ClusterMember[]): ConfState {
+  const ids = (isLearner: boolean) => members.filter((member) => member.isLearner === isLearner).map(({ id }) => id);
+  return ConfState.create({ voters: ids(false), learners: ids(true), autoLeave: false });
+}
+
+function metaPairs({ store, confState }: Machine, { index, term }: AppliedPlace): Pair[] {
   const pairs = [
-    { key: text('confState'), value: text(`{"voters":[${memberId}],"auto_leave":false}`) },
+    { key: text('confState'), value: confStateJson(confState) },
     { key: text('consistent_index'), value: uint64(BigInt(index)) },
     { key: text('term'), value: uint64(BigInt(term)) },
   ];
@@ -111,24 +130,11 @@ function metaPairs(store: Store, { memberId }: MemberIdentity, { index, term }: 
   return pairs;
 }
 
-/** Ids are JSON numbers of 64 bits. */
-function memberJson({ attributes }: Machine, { memberId, peerUrls, name, clientUrls }: MemberIdentity): Buffer {
-  const known = attributes.get(memberId) ?? { name, clientUrls };
-  const rest = JSON.stringify({ peerURLs: peerUrls, name: known.name, clientURLs: known.clientUrls });
-  return text(`{"id":${memberId},${rest.slice(1)}`);
-}
-
-interface MemberJson {
-  readonly name?: string;
-  readonly clientURLs?: readonly string[];
-}
-
-function parseMember(bytes: Uint8Array): MemberJson {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString()) as MemberJson;
-  } catch (error) {
-    throw new BboltError('a member is not JSON', { cause: error });
-  }
+/** Keys of members are their ids in hexadecimal digits. @throws BboltError */
+function idOf(key: Uint8Array): bigint {
+  const digits = Buffer.from(key).toString();
+  if (!/^[0-9a-f]{1,16}$/.test(digits)) throw new BboltError(`not the id of a member: ${JSON.stringify(digits)}`);
+  return BigInt(`0x${digits}`);
 }
 
 function mapOf(reader: BboltReader, bucket: string): Map<string, Buffer> {

@@ -8,7 +8,6 @@ import type { Clock } from '#std/clock.ts';
 import type { DiskJournal } from '../journal.ts';
 import type { Member } from '../member.ts';
 import { removeOldSnapshots, saveCheckpoint } from './save.ts';
-import { confStateOf } from './v2-snapshot.ts';
 
 export interface CheckpointerOptions {
   readonly disk: Disk;
@@ -54,14 +53,14 @@ export class Checkpointer {
 
   async #save(): Promise<void> {
     const { disk, folder, member, journal, clock } = this.#options;
-    const { identity, appliedIndex: index } = member;
+    const { appliedIndex: index } = member;
     const applied = { index, term: journal.term };
     const machine = member.machine.fork();
     journal.checkpointBegins();
     const startMs = clock.monotonicMs();
-    await saveCheckpoint({ disk, folder, machine, identity, applied });
+    await saveCheckpoint({ disk, folder, machine, applied });
     member.counters.backendCommit.observe((clock.monotonicMs() - startMs) / 1000);
-    await journal.checkpointSaved(Snapshot.create({ ...applied, confState: confStateOf(identity) }));
+    await journal.checkpointSaved(Snapshot.create({ ...applied, confState: machine.confState }));
     this.#savedIndex = index;
     await removeOldSnapshots(disk, folder);
   }

@@ -1,20 +1,19 @@
 /**
- * Makes the folder of a new cluster of one member from a saved snapshot: the same keys and revisions, a new log that begins after them, ids
+ * Makes a member's folder of a new cluster from a saved snapshot: the same keys and revisions, a new log that begins after them, ids
  * of the new member. (upstream: etcdutl snapshot restore)
  */
 import { createHash } from 'node:crypto';
-import { Attributes } from '#api-etcd/gen/membership.ts';
 import { HardState } from '#api-etcd/gen/raft.ts';
 import { Metadata } from '#api-etcd/gen/server_metadata.ts';
 import { Snapshot } from '#api-etcd/gen/wal.ts';
 import type { Disk } from '#host/disk.ts';
 import { Wal } from '#storage/wal/wal.ts';
-import { joinEntry } from '../journal.ts';
+import { firstEntries } from '../cluster/change-entry.ts';
+import { type ClusterMember, Members } from '../cluster/members.ts';
+import { clusterIdOf } from '../identity.ts';
 import { Machine } from '../machine.ts';
-import type { MemberIdentity } from '../member.ts';
-import { readBackend } from './backend.ts';
+import { confStateOf, readBackend } from './backend.ts';
 import { saveCheckpoint } from './save.ts';
-import { confStateOf } from './v2-snapshot.ts';
 
 const digestBytes = 32;
 /** Pages are whole sectors: what is left over is the digest. */
@@ -29,7 +28,10 @@ export interface RestoreOptions {
   readonly snapshot: Buffer;
   /** Must not hold a member yet. */
   readonly dataDir: string;
-  readonly identity: MemberIdentity;
+  /** The members of the new cluster, all of which are restored from the same snapshot. */
+  readonly members: readonly ClusterMember[];
+  /** Which of them the folder is for. */
+  readonly memberId: bigint;
   /** The backend file of a member has no digest. */
   readonly skipHashCheck: boolean;
   /**
@@ -56,7 +58,7 @@ export function checkedPages(snapshot: Buffer, skipHashCheck: boolean): Buffer {
 
 /** @throws SnapshotError, BboltError for damaged files */
 export async function restoreSnapshot(options: RestoreOptions): Promise<void> {
-  const { disk, snapshot, dataDir, identity, skipHashCheck, bumpRevision } = options;
+  const { disk, snapshot, dataDir, members, memberId, skipHashCheck, bumpRevision } = options;
   const { machine: saved } = readBackend(checkedPages(snapshot, skipHashCheck));
   const { store } = saved;
   if (bumpRevision > 0) {
@@ -64,18 +66,16 @@ export async function restoreSnapshot(options: RestoreOptions): Promise<void> {
     store.restore(revision, 0, false, Buffer.alloc(0));
     store.restored(store.finishedCompactRevision, revision);
   }
+  const { leases, alarms, clusterVersion } = saved;
+  const confState = confStateOf(members);
   // Who was a member before does not matter any more.
-  const { memberId, clusterId, name } = identity;
-  const attributes = new Map([[memberId, Attributes.create({ name })]]);
-  const machine = new Machine(store, saved.leases, saved.alarms, saved.clusterVersion, attributes);
-  const applied = { index: 1, term: 1 };
-  await saveCheckpoint({ disk, folder: `${dataDir}/member/snap`, machine, identity, applied });
-  await using wal = await Wal.create(
-    disk,
-    `${dataDir}/member/wal`,
-    Metadata.create({ nodeID: memberId, clusterID: clusterId }),
-  );
-  await wal.append([joinEntry(identity)], HardState.create({ term: 1, vote: memberId, commit: 1 }));
-  await wal.appendSnapshot(Snapshot.create({ ...applied, confState: confStateOf(identity) }));
+  const machine = new Machine({ store, leases, alarms, clusterVersion, confState, members: new Members(members) });
+  const entries = firstEntries(members);
+  const applied = { index: entries.length, term: 1 };
+  await saveCheckpoint({ disk, folder: `${dataDir}/member/snap`, machine, applied });
+  const clusterID = clusterIdOf(members.map(({ id }) => id));
+  await using wal = await Wal.create(disk, `${dataDir}/member/wal`, Metadata.create({ nodeID: memberId, clusterID }));
+  await wal.append(entries, HardState.create({ term: 1, vote: members[0]!.id, commit: entries.length }));
+  await wal.appendSnapshot(Snapshot.create({ ...applied, confState }));
   await wal.sync();
 }

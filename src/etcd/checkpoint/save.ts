@@ -5,7 +5,6 @@
 import type { Disk } from '#host/disk.ts';
 import { nextTurn } from '#host/event-loop.ts';
 import type { Machine } from '../machine.ts';
-import type { MemberIdentity } from '../member.ts';
 import { type AppliedPlace, backendFile, readBackend } from './backend.ts';
 import { snapshotFile, snapshotFileName } from './v2-snapshot.ts';
 
@@ -20,13 +19,12 @@ export async function saveCheckpoint(options: {
   /** `member/snap`. */
   readonly folder: string;
   readonly machine: Machine;
-  readonly identity: MemberIdentity;
   readonly applied: AppliedPlace;
 }): Promise<void> {
-  const { disk, folder, machine, identity, applied } = options;
+  const { disk, folder, machine, applied } = options;
   await disk.makeFolder(folder);
-  await replaceFile(disk, `${folder}/db`, backendFile(machine, identity, applied).pages());
-  await replaceFile(disk, `${folder}/${snapshotFileName(applied)}`, [snapshotFile(machine, identity, applied)]);
+  await replaceFile(disk, `${folder}/db`, backendFile(machine, applied).pages());
+  await replaceFile(disk, `${folder}/${snapshotFileName(applied)}`, [snapshotFile(machine, applied)]);
   await disk.syncFolder(folder);
 }
 

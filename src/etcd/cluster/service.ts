@@ -6,11 +6,16 @@ import type { Member } from '../member.ts';
 export function clusterService(member: Member): BoundService {
   return bind(Cluster, {
     memberList() {
-      const { memberId, name, peerUrls, clientUrls } = member.identity;
       return {
         // Without a revision, as upstream: this is no answer of the store.
         header: member.header(0),
-        members: [{ id: memberId, name, peerURLs: peerUrls, clientURLs: clientUrls, isLearner: false }],
+        members: member.machine.members.all().map(({ id, name, peerUrls, clientUrls, isLearner }) => ({
+          id,
+          name,
+          peerURLs: [...peerUrls],
+          clientURLs: [...clientUrls],
+          isLearner,
+        })),
       };
     },
   });
