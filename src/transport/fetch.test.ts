@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { type Duplex, duplexPair } from 'node:stream';
 import { test } from 'node:test';
-import { utf8Decode, utf8Encode } from '#std/bytes.ts';
+import { drainTurns } from '#host/event-loop.ts';
+import { emptyBytes, utf8Decode, utf8Encode } from '#std/bytes.ts';
 import { createFetch } from './fetch.ts';
-import type { HttpHandler, HttpRequest } from './http.ts';
+import type { BodySink, HttpHandler, HttpRequest } from './http.ts';
 import { listen } from './listen.ts';
 
 function request(method: string, body = '', more: Partial<HttpRequest> = {}): HttpRequest {
@@ -115,4 +116,66 @@ test('a server that is not there is an error', { timeout: 10_000 }, async () => 
   await listener[Symbol.asyncDispose]();
   await using fetch = createFetch({ address: `127.0.0.1:${listener.port}` });
   await assert.rejects(fetch(request('GET')), /ECONNREFUSED/);
+});
+
+test('a pushed body arrives as it is written, backs up behind a slow reader, and tells both ends when it is over', async () => {
+  const told: string[] = [];
+  let pushing: BodySink | undefined;
+  await using server = await serve(async () => ({
+    status: 200,
+    headers: [],
+    body: emptyBytes,
+    push(sink) {
+      pushing = sink;
+      return { room: () => told.push('room'), gone: () => told.push('gone') };
+    },
+  }));
+  const response = await server.fetch(request('GET'));
+  const chunks: string[] = [];
+  let wake = () => {};
+  let reading = true;
+  const next = () => new Promise<void>((resolve) => (wake = resolve));
+  const source = response.push!({
+    write(bytes) {
+      chunks.push(utf8Decode(bytes));
+      wake();
+      return reading;
+    },
+    end: () => assert.fail('ended'),
+    destroy: () => wake(),
+  });
+  let arrived = next();
+  assert.equal(pushing!.write(utf8Encode('one')), true);
+  await arrived;
+  assert.deepEqual(chunks, ['one']);
+  reading = false;
+  arrived = next();
+  // More than the kernel holds for a connection.
+  assert.equal(pushing!.write(Buffer.alloc(64 << 20, 'x')), false);
+  await arrived;
+  const before = chunks.length;
+  await drainTurns(20);
+  assert.equal(chunks.length, before);
+  assert.deepEqual(told, []);
+  reading = true;
+  source.room();
+  while (told.length === 0) await next();
+  assert.deepEqual(told, ['room']);
+  arrived = next();
+  pushing!.destroy();
+  while (told.length === 1) await drainTurns(1);
+  assert.deepEqual(told, ['room', 'gone']);
+});
+
+test('a reader that goes away ends a pushed body', async () => {
+  const { promise: gone, resolve } = Promise.withResolvers<void>();
+  await using server = await serve(async () => ({
+    status: 200,
+    headers: [],
+    body: emptyBytes,
+    push: () => ({ room() {}, gone: resolve }),
+  }));
+  const response = await server.fetch(request('GET'));
+  response.push!({ write: () => true, end() {}, destroy() {} }).gone();
+  await gone;
 });

@@ -5,9 +5,18 @@
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import type { Duplex } from 'node:stream';
+import { systemClock } from '#host/clock.ts';
 import { emptyBytes } from '#std/bytes.ts';
 import { type DialTarget, parseTarget } from './dial.ts';
-import { type HeaderList, type HttpHandler, type HttpRequest, type HttpResponse, header } from './http.ts';
+import {
+  type BodySink,
+  type BodySource,
+  type HeaderList,
+  type HttpHandler,
+  type HttpRequest,
+  type HttpResponse,
+  header,
+} from './http.ts';
 import { relay, roomIn } from './relay.ts';
 
 export interface FetchConfig {
@@ -17,28 +26,36 @@ export interface FetchConfig {
   readonly tls?: DialTarget['tls'];
   /** Connections at once; a watch holds one. */
   readonly connectionsMax?: number;
+  /** Connections that nobody uses are closed after this. Default 60 s; below what the server grants, so that none is used that it closes. */
+  readonly idleTimeoutMs?: number;
+  /** Until a new connection stands, TLS included. Default: what the system grants. */
+  readonly dialTimeoutMs?: number;
 }
 
-const idleTimeoutMs = 60_000;
+export interface Fetch extends HttpHandler, AsyncDisposable {
+  /** New connections use the new certificate and authorities; those that stand keep theirs. Only for an address under TLS. */
+  reload(tls: NonNullable<DialTarget['tls']>): void;
+}
+
+const idleTimeoutMsDefault = 60_000;
 
 /** @throws TypeError for an address that is none. The handler rejects with the socket's error, worded as Node does. */
-export function createFetch({ address, tls, connectionsMax = 1024 }: FetchConfig): HttpHandler & AsyncDisposable {
+export function createFetch({
+  address,
+  tls,
+  connectionsMax = 1024,
+  idleTimeoutMs = idleTimeoutMsDefault,
+  dialTimeoutMs,
+}: FetchConfig): Fetch {
   const target = parseTarget(address, tls);
   const secure = target.tls;
   const options = { keepAlive: true, maxSockets: connectionsMax, timeout: idleTimeoutMs, noDelay: true };
-  const agent =
-    secure === undefined
-      ? new HttpAgent(options)
-      : new HttpsAgent({
-          ...options,
-          ...(secure.ca !== undefined && { ca: secure.ca }),
-          ...(secure.certificate !== undefined && { cert: secure.certificate }),
-          ...(secure.key !== undefined && { key: secure.key }),
-          ...(secure.secureContext !== undefined && { secureContext: secure.secureContext }),
-          ...(secure.serverName !== undefined && { servername: secure.serverName }),
-          rejectUnauthorized: !secure.insecure,
-        });
+  const agent = secure === undefined ? new HttpAgent(options) : new HttpsAgent({ ...options, ...tlsOptions(secure) });
   const start = secure === undefined ? requestHttp : requestHttps;
+  const describe =
+    'path' in target.address
+      ? `dial unix ${target.address.path}`
+      : `dial tcp ${target.address.host}:${target.address.port}`;
   const where =
     'path' in target.address
       ? { socketPath: target.address.path }
@@ -62,8 +79,14 @@ export function createFetch({ address, tls, connectionsMax = 1024 }: FetchConfig
         ],
         signal: request.signal,
       });
+      if (dialTimeoutMs !== undefined) limitDial(outgoing, secure !== undefined, dialTimeoutMs, describe);
       outgoing.on('response', (incoming) =>
-        resolve({ status: incoming.statusCode!, headers: headersOf(incoming), body: incoming }),
+        resolve({
+          status: incoming.statusCode!,
+          headers: headersOf(incoming),
+          body: incoming,
+          push: (sink) => pushIncoming(incoming, sink),
+        }),
       );
       outgoing.on('upgrade', (incoming, socket, head) =>
         resolve({
@@ -81,10 +104,63 @@ export function createFetch({ address, tls, connectionsMax = 1024 }: FetchConfig
     });
   };
   return Object.assign(fetch, {
+    reload(next: NonNullable<DialTarget['tls']>) {
+      if (!(agent instanceof HttpsAgent)) throw new TypeError(`${address} has no TLS`);
+      // Connections are pooled by what they were made with: those of the old certificate are never used again, and time out.
+      Object.assign(agent.options, tlsOptions(next));
+    },
     async [Symbol.asyncDispose]() {
       agent.destroy();
     },
   });
+}
+
+function tlsOptions(tls: NonNullable<DialTarget['tls']>) {
+  const { ca, certificate, key, secureContext, serverName, insecure = false } = tls;
+  return {
+    ...(ca !== undefined && { ca }),
+    ...(certificate !== undefined && { cert: certificate }),
+    ...(key !== undefined && { key }),
+    ...(secureContext !== undefined && { secureContext }),
+    ...(serverName !== undefined && { servername: serverName }),
+    rejectUnauthorized: !insecure,
+  };
+}
+
+/** Ends a request whose connection does not come to be. */
+function limitDial(outgoing: ClientRequest, secure: boolean, timeoutMs: number, describe: string): void {
+  outgoing.once('socket', (socket) => {
+    if (!socket.connecting && outgoing.reusedSocket) return;
+    const deadline = systemClock.after(timeoutMs, () => outgoing.destroy(new Error(`${describe}: i/o timeout`)));
+    const done = () => deadline[Symbol.dispose]();
+    socket.once(secure ? 'secureConnect' : 'connect', done);
+    outgoing.once('close', done);
+  });
+}
+
+function pushIncoming(incoming: IncomingMessage, sink: BodySink): BodySource {
+  let over = false;
+  incoming.on('data', (chunk: Buffer) => {
+    if (!sink.write(chunk)) incoming.pause();
+  });
+  incoming.on('end', () => {
+    over = true;
+    sink.end();
+  });
+  const cut = (error?: Error) => {
+    if (over) return;
+    over = true;
+    sink.destroy(error ?? new Error('unexpected EOF'));
+  };
+  incoming.on('error', cut);
+  incoming.on('close', () => cut());
+  return {
+    room: () => incoming.resume(),
+    gone() {
+      over = true;
+      incoming.destroy();
+    },
+  };
 }
 
 const bodiless = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);

@@ -47,6 +47,30 @@ export interface HttpResponse {
    * early. The HTTP/1.1 server and the in-memory transport honour it; HTTP/2 answers 501 instead.
    */
   readonly upgrade?: (connection: Duplex, head: Uint8Array) => void;
+  /**
+   * The body as its bytes come to be, instead of `body` (which is empty then, or the same bytes), without a promise per chunk: who
+   * answers pushes into the sink that whoever takes the answer gives, once. The HTTP/1.1 server takes and the HTTP/1.1 client offers it;
+   * HTTP/2 answers 501 instead.
+   */
+  readonly push?: (sink: BodySink) => BodySource;
+}
+
+/** Where a pushed body goes. */
+export interface BodySink {
+  /** Takes bytes, which must not change any more. False when it has enough: go on after `room`. Nothing happens after the end. */
+  write(bytes: Uint8Array): boolean;
+  /** The body is whole. */
+  end(): void;
+  /** The body is cut off: whoever reads it sees an error. */
+  destroy(error?: Error): void;
+}
+
+/** Where a pushed body comes from, as told by the sink. */
+export interface BodySource {
+  /** There is room again. */
+  room(): void;
+  /** Nothing is taken any more, because the body has ended or its reader went away. Called once. */
+  gone(): void;
 }
 
 /** A server is a function. So is a client: a `fetch` that ends in memory calls the server's function itself. */

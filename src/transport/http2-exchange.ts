@@ -64,7 +64,7 @@ async function send(
   response: HttpResponse,
   onWritable: (resolve: () => void) => void,
 ): Promise<void> {
-  if (response.upgrade !== undefined) {
+  if (response.upgrade !== undefined || response.push !== undefined) {
     stream.sendHeaders(encodeHeaders([[':status', '501']]), true);
     return;
   }

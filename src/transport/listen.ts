@@ -187,6 +187,11 @@ function serveHttp1(handler: HttpHandler, request: IncomingMessage, response: Se
 
 async function writeHttp1(answer: HttpResponse, response: ServerResponse): Promise<void> {
   response.writeHead(answer.status, flatten(answer.headers));
+  if (answer.push !== undefined) {
+    response.flushHeaders();
+    pushHttp1(answer.push, response);
+    return;
+  }
   if (answer.body instanceof Uint8Array) {
     response.end(answer.body);
     return;
@@ -202,6 +207,25 @@ async function writeHttp1(answer: HttpResponse, response: ServerResponse): Promi
     // The status is out already: all that can still be said is that the body is cut off.
     response.destroy();
   }
+}
+
+/** Chunks of one turn leave in one write to the socket. */
+function pushHttp1(push: NonNullable<HttpResponse['push']>, response: ServerResponse): void {
+  const source = push({
+    write: (bytes) => response.writable && response.write(bytes),
+    end: () => response.end(),
+    destroy: (error) => response.destroy(error),
+  });
+  let told = false;
+  const gone = () => {
+    if (told) return;
+    told = true;
+    source.gone();
+  };
+  response.on('drain', () => source.room());
+  response.on('error', gone);
+  response.on('close', gone);
+  if (response.closed) gone();
 }
 
 function serveUpgrade(handler: HttpHandler, request: IncomingMessage, socket: Duplex, head: Buffer): void {
