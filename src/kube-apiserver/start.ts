@@ -41,7 +41,7 @@ import type { ObjectReader } from './reader.ts';
 import { ResourceRegistry } from './registry.ts';
 import { dispatch } from './rest/dispatch.ts';
 import type { RecordedWrite, RestDeps } from './rest/scope.ts';
-import { JsonMemo } from './serialize/json-memo.ts';
+import { EncodedMemo } from './serialize/encoded-memo.ts';
 import { encodeValue } from './serialize/representation.ts';
 import { servedResource } from './served-resource.ts';
 import { createAddressAllocator } from './service-ip/address-allocator.ts';
@@ -177,7 +177,7 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
     admission,
     clock,
     prng,
-    memo: new JsonMemo(),
+    memo: new EncodedMemo(),
     leaseFor: (ttlSeconds) => leases.leaseFor(ttlSeconds),
     watchStore: (prefix, revision, signal) =>
       etcd.watch({

@@ -4,7 +4,7 @@ import { encodeList } from '../serialize/representation.ts';
 import { deleteStored } from './delete.ts';
 import { listStored } from './list.ts';
 import { deleteOptionsOf, isStatusError, listOptionsOf } from './options.ts';
-import { encodeContextOf, type RestScope, respond, servedForm } from './scope.ts';
+import { encodeContextOf, type RestScope, respond } from './scope.ts';
 
 /** Deletes under way at a time. */
 const parallelMax = 16;
@@ -12,10 +12,10 @@ const parallelMax = 16;
 export async function deleteCollection(scope: RestScope): Promise<HttpResponse> {
   const context = encodeContextOf(scope);
   const options = await deleteOptionsOf(scope);
-  const { objects, meta } = await listStored(scope, listOptionsOf(scope.info.query, scope.served));
-  const waiting = objects[Symbol.iterator]();
+  const { items, meta } = await listStored(scope, listOptionsOf(scope.info.query, scope.served));
+  const waiting = items[Symbol.iterator]();
   const worker = async () => {
-    for (const object of waiting) {
+    for (const { object } of waiting) {
       scope.request.signal.throwIfAborted();
       const { name, namespace } = object.metadata;
       const single = { ...scope, info: { ...scope.info, namespace: namespace ?? '', name: name! } };
@@ -27,15 +27,7 @@ export async function deleteCollection(scope: RestScope): Promise<HttpResponse> 
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(parallelMax, objects.length) }, worker));
+  await Promise.all(Array.from({ length: Math.min(parallelMax, items.length) }, worker));
   const { resourceVersion } = meta;
-  return respond(
-    scope,
-    200,
-    encodeList(
-      objects.map((object) => servedForm(scope, object)),
-      { ...(resourceVersion && { resourceVersion }) },
-      context,
-    ),
-  );
+  return respond(scope, 200, encodeList(items, { ...(resourceVersion && { resourceVersion }) }, context));
 }

@@ -5,19 +5,17 @@
 import { badRequestError, expiredError } from '#kube-machinery/status.ts';
 import type { HttpResponse } from '#transport/http.ts';
 import { RpcError } from '#wire/grpc/status.ts';
-import type { KubeObject } from '../object.ts';
 import type { ListMeta } from '../serialize/partial-metadata.ts';
 import { encodeList } from '../serialize/representation.ts';
 import { decodeContinueToken, encodeContinueToken } from '../storage/continue-token.ts';
 import type { ListPage } from '../storage/object-store.ts';
-import { prefixOf } from '../storage/stored-object.ts';
+import { prefixOf, type StoredObject } from '../storage/stored-object.ts';
 import { type ListOptions, listOptionsOf } from './options.ts';
-import { encodeContextOf, type RestScope, respond, servedForm } from './scope.ts';
-import { selects } from './selection.ts';
+import { encodeContextOf, type RestScope, respond } from './scope.ts';
+import { everything, selects } from './selection.ts';
 
 export interface Listed {
-  /** In the stored version. */
-  readonly objects: readonly KubeObject[];
+  readonly items: readonly StoredObject[];
   readonly meta: ListMeta;
 }
 
@@ -26,9 +24,8 @@ export async function list(scope: RestScope): Promise<HttpResponse> {
   const context = encodeContextOf(scope);
   const options = listOptionsOf(withName(info.query, info.name), served);
   if (options.sendInitialEvents !== undefined) throw badRequestError('sendInitialEvents is forbidden for list');
-  const { objects, meta } = await listStored(scope, options);
-  const forms = served.conversion ? objects.map((object) => servedForm(scope, object)) : objects;
-  return respond(scope, 200, encodeList(forms, meta, context));
+  const { items, meta } = await listStored(scope, options);
+  return respond(scope, 200, encodeList(items, meta, context));
 }
 
 /** A list under a name is a list of that one. */
@@ -56,18 +53,20 @@ export async function listStored(scope: RestScope, options: ListOptions): Promis
     return pages(scope, prefix, prefix, options.resourceVersion!, options, wanted);
 
   const { cache, store } = deps;
-  await cache.waitFor(options.resourceVersion ?? (await store.currentRevision(request.signal)), request.signal);
+  await cache.waitFor(options.resourceVersion ?? (await store.currentRevision()), request.signal);
   const { revision } = cache;
   const entries = cache.kind(served.resource.storagePath).range(prefix);
-  const objects: KubeObject[] = [];
+  if (wanted === everything && (options.limit === 0 || options.limit >= entries.length))
+    return { items: entries, meta: { resourceVersion: String(revision) } };
+  const items: StoredObject[] = [];
   for (let i = 0; i < entries.length; i++) {
-    const { object } = entries[i]!;
-    if (!wanted(object)) continue;
-    objects.push(object);
-    if (objects.length === options.limit && i + 1 < entries.length) {
+    const item = entries[i]!;
+    if (!wanted(item)) continue;
+    items.push(item);
+    if (items.length === options.limit && i + 1 < entries.length) {
       const start = entries[i]!.key.slice(prefix.length);
       return {
-        objects,
+        items,
         meta: {
           resourceVersion: String(revision),
           continue: encodeContinueToken({ revision, start: `${start}\0` }),
@@ -76,7 +75,7 @@ export async function listStored(scope: RestScope, options: ListOptions): Promis
       };
     }
   }
-  return { objects, meta: { resourceVersion: String(revision) } };
+  return { items, meta: { resourceVersion: String(revision) } };
 }
 
 /** A limit with a resourceVersion other than 0 means that very version. */
@@ -96,9 +95,9 @@ async function pages(
   from: string,
   revision: number,
   options: ListOptions,
-  wanted: (object: KubeObject) => boolean,
+  wanted: (item: StoredObject) => boolean,
 ): Promise<Listed> {
-  const objects: KubeObject[] = [];
+  const items: StoredObject[] = [];
   let at = revision;
   for (let start: string | undefined = from; start !== undefined; ) {
     let page: ListPage;
@@ -110,23 +109,23 @@ async function pages(
       throw error;
     }
     at = page.revision;
-    for (const [index, { key, object }] of page.items.entries()) {
-      if (!wanted(object)) continue;
-      objects.push(object);
+    for (const [index, item] of page.items.entries()) {
+      if (!wanted(item)) continue;
+      items.push(item);
       const last = index + 1 === page.items.length && page.next === undefined;
-      if (objects.length === options.limit && !last)
+      if (items.length === options.limit && !last)
         return {
-          objects,
+          items,
           meta: {
             resourceVersion: String(at),
-            continue: encodeContinueToken({ revision: at, start: `${key.slice(prefix.length)}\0` }),
+            continue: encodeContinueToken({ revision: at, start: `${item.key.slice(prefix.length)}\0` }),
             ...remaining(options, page.remaining + page.items.length - index - 1),
           },
         };
     }
     start = page.next;
   }
-  return { objects, meta: { resourceVersion: String(at) } };
+  return { items, meta: { resourceVersion: String(at) } };
 }
 
 /** 410 with a token that goes on inconsistently, as upstream offers. */

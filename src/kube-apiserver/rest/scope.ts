@@ -7,7 +7,7 @@ import type { AdmissionPlugin } from '../admission.ts';
 import type { KubeObject } from '../object.ts';
 import type { ResourceRegistry, ServedResource } from '../registry.ts';
 import type { RequestInfo } from '../request-info.ts';
-import type { JsonMemo } from '../serialize/json-memo.ts';
+import type { EncodedMemo } from '../serialize/encoded-memo.ts';
 import { negotiate } from '../serialize/media.ts';
 import { type EncodeContext, type Encoded, encodeObject, encodeValue } from '../serialize/representation.ts';
 import { includeObjectOf } from '../serialize/table.ts';
@@ -22,7 +22,7 @@ export interface RestDeps {
   /** Changes under `prefix` from `revision` on, with what was there before. */
   readonly watchStore: (prefix: string, revision: number, signal: AbortSignal) => AsyncIterable<WatchItem>;
   readonly registry: ResourceRegistry;
-  readonly memo: JsonMemo;
+  readonly memo: EncodedMemo;
   readonly admission: readonly AdmissionPlugin[];
   readonly clock: Clock;
   readonly prng: Prng;

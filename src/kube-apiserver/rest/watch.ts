@@ -8,12 +8,11 @@ import { expiredError, type StatusError } from '#kube-machinery/status.ts';
 import { utf8Decode } from '#std/bytes.ts';
 import { below } from '#std/prng.ts';
 import type { HttpResponse } from '#transport/http.ts';
-import type { KubeObject } from '../object.ts';
-import { encodeWatchEvent, type WatchEventType } from '../serialize/representation.ts';
+import { encodeWatchEvent, type WatchEvent } from '../serialize/representation.ts';
 import type { KindChange } from '../storage/kind-cache.ts';
-import { decodeStored, prefixOf, type StoredObject, withRevision } from '../storage/stored-object.ts';
+import { decodeStored, prefixOf, StoredObject } from '../storage/stored-object.ts';
 import { listOptionsOf } from './options.ts';
-import { encodeContextOf, type RestScope, servedForm } from './scope.ts';
+import { encodeContextOf, type RestScope } from './scope.ts';
 import { selects } from './selection.ts';
 import { WatchQueue } from './watch-queue.ts';
 
@@ -21,7 +20,7 @@ import { WatchQueue } from './watch-queue.ts';
 const minTimeoutSeconds = 1800;
 const bookmarkIntervalMs = 60_000;
 
-type Test = (object: KubeObject) => boolean;
+type Test = (item: StoredObject) => boolean;
 
 export async function watch(scope: RestScope): Promise<HttpResponse> {
   const { deps, info, served, request } = scope;
@@ -39,7 +38,7 @@ export async function watch(scope: RestScope): Promise<HttpResponse> {
   const withState = options.sendInitialEvents ?? from === 0;
   if (withState)
     await cache.waitFor(
-      from === 0 && options.resourceVersion === undefined ? await store.currentRevision(request.signal) : from,
+      from === 0 && options.resourceVersion === undefined ? await store.currentRevision() : from,
       request.signal,
     );
   // Nothing waits from here until the watch follows the cache: no change falls between.
@@ -75,19 +74,19 @@ export async function watch(scope: RestScope): Promise<HttpResponse> {
 
   async function* lines(): AsyncGenerator<Uint8Array> {
     let first = true;
-    const line = (type: WatchEventType, object: KubeObject): Buffer => {
-      const bytes = encodeWatchEvent(type, object, context, first);
-      if (type !== 'BOOKMARK') first = false;
+    const line = (event: WatchEvent): Buffer => {
+      const bytes = encodeWatchEvent(event, context, first);
+      if (event.type !== 'BOOKMARK') first = false;
       return bytes;
     };
     const bookmark = (revision: number, initialEnd: boolean): Buffer =>
-      line('BOOKMARK', bookmarkOf(scope, revision, initialEnd));
+      line({ type: 'BOOKMARK', item: bookmarkOf(scope, revision, initialEnd), revision });
     try {
       let batch: Buffer[] = [];
       let batchBytes = 0;
-      for (const { object } of initial) {
-        if (!wanted(object)) continue;
-        const bytes = line('ADDED', servedForm(scope, object));
+      for (const item of initial) {
+        if (!wanted(item)) continue;
+        const bytes = line({ type: 'ADDED', item, revision: item.revision });
         batch.push(bytes);
         batchBytes += bytes.length;
         if (batchBytes > 64 << 10) {
@@ -114,7 +113,7 @@ export async function watch(scope: RestScope): Promise<HttpResponse> {
         for (const change of changes) {
           bookmarked = change.revision;
           const event = eventOf(change, prefix, wanted);
-          if (event !== undefined) out.push(line(event.type, servedForm(scope, event.object)));
+          if (event !== undefined) out.push(line(event));
         }
         if (out.length > 0) yield out.length === 1 ? out[0]! : Buffer.concat(out);
       }
@@ -126,23 +125,20 @@ export async function watch(scope: RestScope): Promise<HttpResponse> {
 }
 
 /** What a change is to a watcher who sees only some objects. */
-function eventOf(
-  { before, after, revision }: KindChange,
-  prefix: string,
-  wanted: Test,
-): { readonly type: WatchEventType; readonly object: KubeObject } | undefined {
+function eventOf(change: KindChange, prefix: string, wanted: Test): WatchEvent | undefined {
+  const { before, after, revision } = change;
   if (!(after ?? before)!.key.startsWith(prefix)) return undefined;
-  const was = before !== undefined && wanted(before.object);
-  const is = after !== undefined && wanted(after.object);
-  if (is) return { type: was ? 'MODIFIED' : 'ADDED', object: after.object };
+  const was = before !== undefined && wanted(before);
+  const is = after !== undefined && wanted(after);
+  if (is) return { type: was ? 'MODIFIED' : 'ADDED', item: after, revision, change };
   // An object that went out of sight is shown as it was when last seen, at the revision of the change.
-  if (was) return { type: 'DELETED', object: withRevision(before.object, revision) };
+  if (was) return { type: 'DELETED', item: before, revision, change };
   return undefined;
 }
 
-function bookmarkOf(scope: RestScope, revision: number, initialEnd: boolean): KubeObject {
+function bookmarkOf(scope: RestScope, revision: number, initialEnd: boolean): StoredObject {
   const { group, version, kind } = scope.served.resource;
-  return {
+  const object = {
     kind,
     apiVersion: group === '' ? version : `${group}/${version}`,
     metadata: {
@@ -151,6 +147,7 @@ function bookmarkOf(scope: RestScope, revision: number, initialEnd: boolean): Ku
       ...(initialEnd && { annotations: { 'k8s.io/initial-events-end': 'true' } }),
     },
   };
+  return new StoredObject('', revision, { object });
 }
 
 function errorLine(error: StatusError): Buffer {

@@ -1,22 +1,25 @@
 /**
  * Values into bytes: the one place that knows every representation of objects, lists and watch events. JSON of stored objects is copied
- * from the memo; the others are made for the one who asked.
+ * from what the store holds; watch events and other forms of stored objects are made once for all who ask.
  */
 import { stringify as yamlOf } from 'yaml';
+import type { HttpResponse } from '#transport/http.ts';
 import type { KubeObject } from '../object.ts';
 import type { ServedResource } from '../registry.ts';
-import type { JsonMemo } from './json-memo.ts';
+import type { StoredObject } from '../storage/stored-object.ts';
+import type { EncodedMemo } from './encoded-memo.ts';
+import { encodeListJson } from './list-json.ts';
 import { contentTypeOf, type Representation } from './media.ts';
 import { type ListMeta, partialMetadataListOf, partialMetadataOf } from './partial-metadata.ts';
 import { type IncludeObject, tableOf } from './table.ts';
 
 export interface Encoded {
   readonly contentType: string;
-  readonly body: Buffer;
+  readonly body: HttpResponse['body'];
 }
 
 export interface EncodeContext {
-  readonly memo: JsonMemo;
+  readonly memo: EncodedMemo;
   readonly served: ServedResource;
   readonly representation: Representation;
   readonly include: IncludeObject;
@@ -24,7 +27,10 @@ export interface EncodeContext {
 }
 
 /** Any value: Status, discovery, reviews. */
-export function encodeValue(value: object, representation: Pick<Representation, 'format' | 'pretty'>): Encoded {
+export function encodeValue(
+  value: object,
+  representation: Pick<Representation, 'format' | 'pretty'>,
+): Encoded & { readonly body: Buffer } {
   const text =
     representation.format === 'yaml'
       ? yamlOf(value, { version: '1.1', aliasDuplicateObjects: false, lineWidth: 0 })
@@ -32,43 +38,60 @@ export function encodeValue(value: object, representation: Pick<Representation, 
   return { contentType: contentTypeOf(representation), body: Buffer.from(text) };
 }
 
+/** Compact JSON of objects as they are: what is copied from the store where the version is the stored one. */
+function isPlainJson({ as, format, pretty }: Representation): boolean {
+  return as === 'Object' && format === 'json' && !pretty;
+}
+
+function servedOf(item: StoredObject, { conversion }: ServedResource): KubeObject {
+  return conversion ? conversion.toServed(item.object) : item.object;
+}
+
+/** A stored object. */
+export function encodeItem(item: StoredObject, context: EncodeContext): Encoded {
+  if (!isPlainJson(context.representation) || context.served.conversion)
+    return encodeObject(servedOf(item, context.served), context);
+  return { contentType: 'application/json', body: item.json() };
+}
+
+/** An object in the version that is served. */
 export function encodeObject(object: KubeObject, context: EncodeContext): Encoded {
-  const { representation, served } = context;
-  if (representation.as === 'Object' && representation.format === 'json' && !representation.pretty)
-    return { contentType: 'application/json', body: context.memo.of(object) };
-  return encodeValue(viewOf(object, context, true), representation);
-  function viewOf(one: KubeObject, { include, nowMs }: EncodeContext, columns: boolean): object {
-    if (representation.as === 'PartialObjectMetadata') return partialMetadataOf(one);
-    if (representation.as === 'Object') return one;
-    const meta = { resourceVersion: one.metadata.resourceVersion ?? '' };
-    return tableOf(served.table, [one], { meta, include, nowMs, columns });
+  const { representation, served, include, nowMs } = context;
+  if (isPlainJson(representation)) return { contentType: 'application/json', body: jsonOf(object) };
+  switch (representation.as) {
+    case 'Object':
+      return encodeValue(object, representation);
+    case 'PartialObjectMetadata':
+      return encodeValue(partialMetadataOf(object), representation);
+    case 'Table': {
+      const meta = { resourceVersion: object.metadata.resourceVersion ?? '' };
+      return encodeValue(tableOf(served.table, [object], { meta, include, nowMs, columns: true }), representation);
+    }
   }
 }
 
-const comma = Buffer.from(',');
-const open = Buffer.from('{');
-const close = Buffer.from(']}\n');
+/** Compact JSON, `kind` and `apiVersion` first. */
+function jsonOf({ kind, apiVersion, ...rest }: KubeObject): Buffer {
+  return Buffer.from(JSON.stringify({ kind, apiVersion, ...rest }));
+}
 
-export function encodeList(objects: readonly KubeObject[], meta: ListMeta, context: EncodeContext): Encoded {
-  const { representation, served, include, nowMs, memo } = context;
+export function encodeList(items: readonly StoredObject[], meta: ListMeta, context: EncodeContext): Encoded {
+  const { representation, served, include, nowMs } = context;
   const { group, version, listKind } = served.resource;
-  const apiVersion = group === '' ? version : `${group}/${version}`;
-  if (representation.as === 'Table')
-    return encodeValue(tableOf(served.table, objects, { meta, include, nowMs, columns: true }), representation);
-  if (representation.as === 'PartialObjectMetadata')
-    return encodeValue(partialMetadataListOf(objects, meta), representation);
-  if (representation.format !== 'json' || representation.pretty) {
-    const items = objects.map(({ kind: _, apiVersion: __, ...item }) => item);
-    return encodeValue({ kind: listKind, apiVersion, metadata: meta, items }, representation);
+  const type = { kind: listKind, apiVersion: group === '' ? version : `${group}/${version}` };
+  if (isPlainJson(representation) && !served.conversion)
+    return { contentType: 'application/json', body: encodeListJson(items, { ...type, metadata: meta }) };
+  const objects = items.map((item) => servedOf(item, served));
+  switch (representation.as) {
+    case 'Table':
+      return encodeValue(tableOf(served.table, objects, { meta, include, nowMs, columns: true }), representation);
+    case 'PartialObjectMetadata':
+      return encodeValue(partialMetadataListOf(objects, meta), representation);
+    case 'Object': {
+      const bare = objects.map(({ kind: _, apiVersion: __, ...item }) => item);
+      return encodeValue({ ...type, metadata: meta, items: bare }, representation);
+    }
   }
-  const head = `{"kind":"${listKind}","apiVersion":"${apiVersion}","metadata":${JSON.stringify(meta)},"items":[`;
-  const chunks: Buffer[] = [Buffer.from(head)];
-  for (const [index, object] of objects.entries()) {
-    if (index > 0) chunks.push(comma);
-    chunks.push(open, memo.itemTail(object));
-  }
-  chunks.push(close);
-  return { contentType: 'application/json', body: Buffer.concat(chunks) };
 }
 
 export type WatchEventType = 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
@@ -82,25 +105,46 @@ const heads: Readonly<Record<WatchEventType, Buffer>> = {
   ERROR: Buffer.from('{"type":"ERROR","object":'),
 };
 
+/** What a watcher is told of. */
+export interface WatchEvent {
+  readonly type: WatchEventType;
+  readonly item: StoredObject;
+  /** Of the change; another than the object's own when it is gone. */
+  readonly revision: number;
+  /** What the line is kept beside for other watchers; undefined: nobody else sees it. */
+  readonly change?: object;
+}
+
 /** One line of a watch. Watches are JSON whatever the list's format is. @param first the columns go with the first table only */
-export function encodeWatchEvent(
-  type: WatchEventType,
-  object: KubeObject,
-  context: EncodeContext,
-  first: boolean,
-): Buffer {
-  const { representation, served, include, nowMs, memo } = context;
-  const view =
-    type === 'ERROR' || representation.as === 'Object'
-      ? undefined
-      : representation.as === 'PartialObjectMetadata'
-        ? partialMetadataOf(object)
-        : tableOf(served.table, type === 'BOOKMARK' ? [] : [object], {
-            meta: { resourceVersion: object.metadata.resourceVersion ?? '' },
-            include,
-            nowMs,
-            columns: first,
-          });
-  const bytes = view === undefined ? memo.of(object) : Buffer.from(JSON.stringify(view));
-  return Buffer.concat([heads[type], bytes, newline]);
+export function encodeWatchEvent(event: WatchEvent, context: EncodeContext, first: boolean): Buffer {
+  const { representation, served, memo } = context;
+  const { type, item, revision, change } = event;
+  if (representation.as !== 'Object') return lineOf(type, viewOf(event, context, first));
+  if (type === 'BOOKMARK') return lineOf(type, item.object);
+  const make = () => {
+    if (served.conversion) return lineOf(type, servedOf(atRevision(item, revision), served));
+    return Buffer.concat([heads[type], item.json(revision), newline]);
+  };
+  if (change === undefined) return make();
+  return memo.of(change, served.conversion ? `${type} ${served.resource.version}` : type, make);
+}
+
+function atRevision(item: StoredObject, revision: number): StoredObject {
+  return revision === item.revision ? item : item.at(revision);
+}
+
+function viewOf({ type, item, revision }: WatchEvent, context: EncodeContext, first: boolean): object {
+  const { representation, served, include, nowMs } = context;
+  const object = servedOf(atRevision(item, revision), served);
+  if (representation.as === 'PartialObjectMetadata') return partialMetadataOf(object);
+  return tableOf(served.table, type === 'BOOKMARK' ? [] : [object], {
+    meta: { resourceVersion: object.metadata.resourceVersion ?? '' },
+    include,
+    nowMs,
+    columns: first,
+  });
+}
+
+function lineOf(type: WatchEventType, object: object): Buffer {
+  return Buffer.concat([heads[type], Buffer.from(JSON.stringify(object)), newline]);
 }

@@ -2,7 +2,7 @@
 import { below, type Prng } from '#std/prng.ts';
 import type { KubeObject } from '../object.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import type { StoredObject } from '../storage/stored-object.ts';
+import { StoredObject } from '../storage/stored-object.ts';
 import { AllocationError } from './address-allocator.ts';
 
 export const nodePortFirst = 30_000;
@@ -70,7 +70,8 @@ export function createNodePortAllocator(store: ObjectStore, prng: Prng): NodePor
           },
           latest,
         );
-        latest = { key, revision: Number(result.object.metadata.resourceVersion), object: result.object };
+        const { object } = result;
+        latest = new StoredObject(key, Number(object.metadata.resourceVersion), { object });
         for (const one of batch)
           if (refused.has(one)) one.reject(refused.get(one));
           else one.resolve();

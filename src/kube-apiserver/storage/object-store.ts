@@ -71,7 +71,7 @@ export interface ObjectStore {
   /** Keys from `start` (or the prefix) on, at `revision` (0: now). */
   list(prefix: string, options?: ListOptions): Promise<ListPage>;
   /** The store's revision now, linearizable. */
-  currentRevision(signal?: AbortSignal): Promise<number>;
+  currentRevision(): Promise<number>;
 }
 
 /** Writers that lose this often are starving: the request fails rather than run for ever. */
@@ -79,6 +79,19 @@ const updateAttemptsMax = 100;
 const probe = RangeRequest.create({ key: utf8Encode('/registry/.revision'), keysOnly: true, limit: 1 });
 
 export function createObjectStore(etcd: EtcdClient): ObjectStore {
+  // Who asks while a read is under way may have seen something newer than it will answer: all who ask meanwhile share the next one.
+  let reading: Promise<number> | undefined;
+  let following: Promise<number> | undefined;
+  const readRevision = (): Promise<number> => {
+    reading = etcd
+      .range(probe)
+      .then(({ header }) => header!.revision)
+      .finally(() => {
+        reading = undefined;
+      });
+    return reading;
+  };
+
   async function get(key: string, signal?: AbortSignal) {
     const response = await etcd.range({ key: utf8Encode(key) }, signal ? { signal } : {});
     const [kv] = response.kvs;
@@ -150,9 +163,15 @@ export function createObjectStore(etcd: EtcdClient): ObjectStore {
       };
     },
 
-    async currentRevision(signal) {
-      const response = await etcd.range(probe, signal ? { signal } : {});
-      return response.header!.revision;
+    currentRevision() {
+      if (reading === undefined) return readRevision();
+      following ??= reading
+        .catch(() => {})
+        .then(() => {
+          following = undefined;
+          return readRevision();
+        });
+      return following;
     },
   };
 }

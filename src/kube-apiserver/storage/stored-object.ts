@@ -1,20 +1,94 @@
 /**
- * An object as the store holds it and as readers see it. In etcd: JSON without `resourceVersion`, under upstream's keys. In memory: the
- * parsed object with its `resourceVersion`, which is the key's modification revision.
+ * An object as the store holds it and as readers see it. In etcd: JSON without `resourceVersion`, under upstream's keys. Readers see the same bytes with
+ * the `resourceVersion`, which is the key's modification revision, put in: nothing is parsed to be served. Who wants the object itself (selectors,
+ * tables, the server's own parts) has it parsed once.
  */
 import type { Resource } from '#api-kube/resource.ts';
 import type { KubeObject } from '../object.ts';
 
-export interface StoredObject {
-  readonly key: string;
-  /** The etcd revision of the last write. */
-  readonly revision: number;
-  readonly object: KubeObject;
-}
-
 /** What cannot be read back: written by somebody else, or damaged. */
 export class StoredObjectError extends Error {
   override readonly name = 'StoredObjectError';
+}
+
+/** Values in larger pieces of memory are copied, so that one object does not hold a page of others. */
+const sharedBytesMax = 256 << 10;
+
+export class StoredObject {
+  readonly key: string;
+  /** The etcd revision of the last write. */
+  readonly revision: number;
+  #object: KubeObject | undefined;
+  #value: Buffer | undefined;
+  /** Bytes of `#value` before the first field of its metadata. */
+  readonly #headBytes: number;
+
+  /**
+   * @param object parsed already: given where the value was read to be checked, or where there are no bytes.
+   * @param headBytes 0: the value is not in the form we write, and is never copied from.
+   */
+  constructor(
+    key: string,
+    revision: number,
+    { object, value, headBytes = 0 }: { object?: KubeObject; value?: Buffer; headBytes?: number },
+  ) {
+    this.key = key;
+    this.revision = revision;
+    this.#object = object;
+    this.#value = headBytes > 0 ? value : undefined;
+    this.#headBytes = headBytes;
+  }
+
+  /** Deep-immutable, with its `resourceVersion`. */
+  get object(): KubeObject {
+    this.#object ??= parsed(this.key, this.#value!, this.revision);
+    return this.#object;
+  }
+
+  /** About the bytes that its JSON has. */
+  get size(): number {
+    return (this.#value ?? this.#asMade()).length + 40;
+  }
+
+  /** The same object as readers are told of at another revision. */
+  at(revision: number): StoredObject {
+    return new StoredObject(this.key, revision, { object: withRevision(this.object, revision) });
+  }
+
+  /** Compact JSON. @param revision that readers are told; another than the object's own for one that is gone */
+  json(revision = this.revision): Buffer {
+    const value = this.#value ?? this.#asMade();
+    const head = this.#head(value);
+    const version = `"resourceVersion":"${revision}",`;
+    const bytes = Buffer.allocUnsafe(value.length + version.length);
+    value.copy(bytes, 0, 0, head);
+    bytes.write(version, head, 'latin1');
+    value.copy(bytes, head + version.length, head);
+    return bytes;
+  }
+
+  /**
+   * Writes the JSON without `kind` and `apiVersion`, as an item of a list; `target` has {@link size} bytes from `at` on.
+   * @returns where it ends
+   */
+  writeItem(target: Buffer, at: number): number {
+    const value = this.#value ?? this.#asMade();
+    const start = `{"metadata":{"resourceVersion":"${this.revision}",`;
+    const next = at + target.write(start, at, 'latin1');
+    return next + value.copy(target, next, this.#head(value));
+  }
+
+  #head(value: Buffer): number {
+    const head = this.#headBytes || canonicalHeadBytes(value);
+    if (head === 0) throw new StoredObjectError(`${this.key} at revision ${this.revision} has no metadata`);
+    return head;
+  }
+
+  /** For values that were not in our form: made on the first use, and kept. */
+  #asMade(): Buffer {
+    this.#value = encodeStored(this.object);
+    return this.#value;
+  }
 }
 
 /** Folder of a kind, with its slash: `/registry/pods/`. */
@@ -30,11 +104,30 @@ export function keyOf(resource: Resource, namespace: string, name: string): stri
 /** Upstream's encoding of built-in kinds begins so; we do not read it yet. */
 const protobufMagic = Buffer.from([0x6b, 0x38, 0x73, 0]);
 
+const headBytesMax = 512;
+const canonicalHead = /^\{"(?:kind|apiVersion)":"[\w./-]+","(?:kind|apiVersion)":"[\w./-]+","metadata":\{(?=")/;
+
+/** Bytes up to the first field of the metadata, where the value has the form that {@link encodeStored} gives it; else 0. */
+function canonicalHeadBytes(value: Buffer): number {
+  return canonicalHead.exec(value.toString('latin1', 0, headBytesMax))?.[0].length ?? 0;
+}
+
+const closing = 0x7d;
+
 /** @throws StoredObjectError */
 export function decodeStored(key: string, value: Uint8Array, revision: number): StoredObject {
-  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  const bytes =
+    value.buffer.byteLength > sharedBytesMax
+      ? Buffer.from(value)
+      : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  const headBytes = bytes.at(-1) === closing ? canonicalHeadBytes(bytes) : 0;
+  if (headBytes > 0) return new StoredObject(key, revision, { value: bytes, headBytes });
   if (bytes.subarray(0, 4).equals(protobufMagic))
     throw new StoredObjectError(`${key} at revision ${revision} is stored as protobuf, which is not supported`);
+  return new StoredObject(key, revision, { object: parsed(key, bytes, revision) });
+}
+
+function parsed(key: string, bytes: Buffer, revision: number): KubeObject {
   let object: { metadata?: Record<string, unknown> };
   try {
     // Our own writing, read back: strict parsing happened before it was stored.
@@ -45,14 +138,14 @@ export function decodeStored(key: string, value: Uint8Array, revision: number): 
   if (typeof object !== 'object' || object === null || typeof object.metadata !== 'object')
     throw new StoredObjectError(`${key} at revision ${revision} is not an object`);
   object.metadata['resourceVersion'] = String(revision);
-  return { key, revision, object: object as unknown as KubeObject };
+  return object as unknown as KubeObject;
 }
 
 /** The bytes that are stored. */
 export function encodeStored(object: KubeObject): Buffer {
   const { resourceVersion: _, ...metadata } = object.metadata;
   const { apiVersion, kind, metadata: __, ...rest } = object;
-  return Buffer.from(JSON.stringify({ apiVersion, kind, metadata, ...rest }));
+  return Buffer.from(JSON.stringify({ kind, apiVersion, metadata, ...rest }));
 }
 
 /** The object as readers will see it after a write at `revision`. */
