@@ -27,7 +27,7 @@ export const parts: Readonly<Record<string, Part>> = {
   raft: { layer: 3, pure: true },
   mvcc: { layer: 3, pure: true },
   'kube-machinery': { layer: 3, pure: true, packages: ['yaml', 're2js'] },
-  host: { layer: 4, node: '*' },
+  host: { layer: 4, node: '*', packages: ['bcryptjs'] },
   'host-linux': { layer: 4, node: '*', packages: ['koffi'], edges: ['host'] },
   transport: { layer: 5, node: '*', packages: ['ws'] },
   rpc: { layer: 5, node: ['node:events'], edges: ['transport'] },

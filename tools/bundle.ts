@@ -14,7 +14,8 @@ if (spawnSync(process.execPath, [join(root, 'tools/gen.ts')], { stdio: 'inherit'
 const fresh = mkdtempSync(join(root, '.dist-'));
 await build({
   absWorkingDir: root,
-  entryPoints: { wherry: 'src/commands/main.ts' },
+  // A thread's program is a file of its own.
+  entryPoints: { wherry: 'src/commands/main.ts', 'bcrypt-thread': 'src/host/bcrypt-thread.ts' },
   outdir: fresh,
   bundle: true,
   splitting: true,

@@ -48,6 +48,7 @@ const table = {
   roleNotFound: [Code.FailedPrecondition, 'etcdserver: role name not found'],
   roleEmpty: [Code.InvalidArgument, 'etcdserver: role name is empty'],
   authFailed: [Code.InvalidArgument, 'etcdserver: authentication failed, invalid user ID or password'],
+  noPasswordUser: [Code.Unknown, 'auth: authentication failed, password was given for no password user'],
   permissionNotGiven: [Code.InvalidArgument, 'etcdserver: permission not given'],
   permissionDenied: [Code.PermissionDenied, 'etcdserver: permission denied'],
   roleNotGranted: [Code.FailedPrecondition, 'etcdserver: role is not granted to the user'],

@@ -1,5 +1,5 @@
 /**
- * The replicated state machine: what the entries of the log do to keys, leases, alarms, members and the cluster's version. It is
+ * The replicated state machine: what the entries of the log do to keys, leases, alarms, users, members and the cluster's version. It is
  * deterministic: the same entries give every member the same revisions and the same answers. It knows no clock, no disk and no clients.
  */
 import { etcdError } from '#api-etcd/errors.ts';
@@ -21,6 +21,15 @@ import {
 import { Store } from '#mvcc/store.ts';
 import { bytesOfKey, type Version } from '#mvcc/version.ts';
 import { RpcError } from '#wire/grpc/status.ts';
+import type { Caller } from './auth/caller.ts';
+import {
+  checkDeletePermission,
+  checkLeaseWritePermission,
+  checkPutPermission,
+  checkTxnPermission,
+} from './auth/check-request.ts';
+import { type AuthResponse, applyAuth } from './auth/manage.ts';
+import { AuthStore } from './auth/store.ts';
 import { Members } from './cluster/members.ts';
 import { headerAt } from './header.ts';
 import { txnCost } from './kv/quota.ts';
@@ -35,6 +44,7 @@ export type ApplyResponse =
   | LeaseGrantResponse
   | LeaseRevokeResponse
   | AlarmResponse
+  | AuthResponse
   | undefined;
 
 /** What an entry did. `changes` become watch events even when `error` is set (it then has none). */
@@ -47,6 +57,7 @@ export interface Applied {
 export interface MachineState {
   readonly store: Store;
   readonly leases: Leases;
+  readonly auth: AuthStore;
   readonly alarms: Iterable<AlarmMember>;
   readonly members: Members;
   /** Who votes, as far as the entries that were applied say. */
@@ -58,15 +69,17 @@ export interface MachineState {
 export class Machine {
   readonly store: Store;
   readonly leases: Leases;
+  readonly auth: AuthStore;
   readonly members: Members;
   /** Alarms by member and type. */
   readonly #alarms: Map<string, AlarmMember>;
   confState: ConfState;
   clusterVersion: string;
 
-  constructor({ store, leases, alarms, members, confState, clusterVersion }: Partial<MachineState> = {}) {
+  constructor({ store, leases, alarms, auth, members, confState, clusterVersion }: Partial<MachineState> = {}) {
     this.store = store ?? new Store();
     this.leases = leases ?? new Leases();
+    this.auth = auth ?? new AuthStore();
     this.members = members ?? new Members();
     this.#alarms = new Map([...(alarms ?? [])].map((alarm) => [alarmKey(alarm), alarm]));
     this.confState = confState ?? ConfState.create();
@@ -74,11 +87,12 @@ export class Machine {
   }
 
   fork(): Machine {
-    const { store, leases, members, confState, clusterVersion } = this;
+    const { store, leases, auth, members, confState, clusterVersion } = this;
     return new Machine({
       store: store.fork(),
       leases: leases.fork(),
       alarms: this.#alarms.values(),
+      auth: auth.fork(),
       members: members.fork(),
       confState,
       clusterVersion,
@@ -111,19 +125,27 @@ export class Machine {
 
   #apply(request: InternalRaftRequest): ApplyResponse {
     const { store, leases } = this;
+    // Who asked was known when it was asked. What they may do is looked at now: every member comes to the same answer.
+    const caller: Caller = { username: request.header?.username ?? '', revision: request.header?.authRevision ?? 0 };
+    if (this.hasAlarm(AlarmType.CORRUPT) && isRefusedWhenCorrupt(request)) throw etcdError('corrupt');
     if (request.put !== undefined) {
       if (this.hasAlarm(AlarmType.NOSPACE)) throw etcdError('noSpace');
+      checkPutPermission(this, caller, request.put);
       checkPutAgainst(this, request.put);
       return put(this, request.put);
     }
     if (request.txn !== undefined) {
       if (this.hasAlarm(AlarmType.NOSPACE) && txnCost(request.txn) > 0) throw etcdError('noSpace');
+      checkTxnPermission(this, caller, request.txn);
       const path = comparePath(store, request.txn);
       checkTxnAgainst(this, request.txn, path);
       const response = txn(this, request.txn, path);
       return { ...response, header: headerAt(store.viewRevision) };
     }
-    if (request.deleteRange !== undefined) return deleteRange(this, request.deleteRange);
+    if (request.deleteRange !== undefined) {
+      checkDeletePermission(this, caller, request.deleteRange);
+      return deleteRange(this, request.deleteRange);
+    }
     if (request.compaction !== undefined) {
       store.compact(request.compaction.revision);
       return CompactionResponse.create({ header: headerAt(store.revision) });
@@ -134,6 +156,7 @@ export class Machine {
       return LeaseGrantResponse.create({ header: headerAt(store.revision), id, ttl });
     }
     if (request.leaseRevoke !== undefined) {
+      checkLeaseWritePermission(this, caller, request.leaseRevoke.id);
       const lease = leases.get(request.leaseRevoke.id);
       if (lease === undefined) throw etcdError('leaseNotFound');
       // In order of keys, so that every member makes the same revision of it.
@@ -148,7 +171,7 @@ export class Machine {
       const { memberID, memberAttributes } = request.clusterMemberAttrSet;
       if (memberAttributes !== undefined) this.members.setAttributes(memberID, memberAttributes);
     }
-    return undefined;
+    return applyAuth(this.auth, request, caller);
   }
 
   #alarm({ action, memberID, alarm }: AlarmRequest): AlarmResponse {
@@ -168,6 +191,12 @@ export class Machine {
       }
     }
   }
+}
+
+/** Once members disagree, no answer about keys and no change of them can be trusted. */
+function isRefusedWhenCorrupt(request: InternalRaftRequest): boolean {
+  const { put: putting, txn: transaction, deleteRange: deletion, range, compaction, leaseGrant, leaseRevoke } = request;
+  return [putting, transaction, deletion, range, compaction, leaseGrant, leaseRevoke].some((arm) => arm !== undefined);
 }
 
 function alarmKey({ memberID, alarm }: AlarmMember): string {

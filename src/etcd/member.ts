@@ -12,6 +12,8 @@ import type { Version } from '#mvcc/version.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
 import { ProtobufError } from '#wire/protobuf/message.ts';
+import { type Caller, nobody } from './auth/caller.ts';
+import type { Tokens } from './auth/tokens.ts';
 import type { MemberIdentity } from './identity.ts';
 import { LeaseExpiry } from './lease/expiry.ts';
 import type { Applied, ApplyResponse, Machine } from './machine.ts';
@@ -31,6 +33,8 @@ export interface MemberOptions {
   readonly identity: MemberIdentity;
   readonly machine: Machine;
   readonly counters: Counters;
+  /** Told of every entry that was applied. */
+  readonly tokens: Tokens;
   /** Undefined keeps everything in memory only. */
   readonly journal: Journal | undefined;
   readonly clock: Clock;
@@ -61,6 +65,7 @@ export class Member implements Disposable {
   readonly requestBytesMax: number;
   readonly quotaBytes: number;
   readonly #journal: Journal | undefined;
+  readonly #tokens: Tokens;
   readonly #onApplied: (() => void) | undefined;
   readonly #onChanges: ((changes: readonly Version[]) => void) | undefined;
   #requestId: bigint;
@@ -77,6 +82,7 @@ export class Member implements Disposable {
     this.requestBytesMax = requestBytesMax;
     this.quotaBytes = quotaBytes;
     this.#journal = journal;
+    this.#tokens = options.tokens;
     this.#onApplied = onApplied;
     this.#onChanges = options.onChanges;
     this.#appliedIndex = journal?.lastIndex ?? 0;
@@ -84,7 +90,7 @@ export class Member implements Disposable {
     this.#requestId =
       ((identity.memberId & 0xffffn) << 48n) | (BigInt(prng.uint32()) << 16n) | BigInt(prng.uint32() & 0xff);
     this.expiry = new LeaseExpiry(clock, (id) => {
-      const revoked = async () => this.propose({ leaseRevoke: { id } });
+      const revoked = async () => this.propose({ leaseRevoke: { id } }, this.machine.auth.root);
       revoked().catch((error: unknown) => onExpiryFailed(id, error));
     });
     // Whoever starts to lead gives every lease its whole time again: nobody knows how much of it has passed.
@@ -121,13 +127,14 @@ export class Member implements Disposable {
 
   /**
    * Has a request done by all members.
+   * @param caller who asks for it
    * @throws RpcError of the request itself, or why it could not be put into the log
    */
-  propose(request: Partial<Entry>): ApplyResponse | Promise<ApplyResponse> {
+  propose(request: Partial<Entry>, caller: Caller = nobody): ApplyResponse | Promise<ApplyResponse> {
     if (this.#stopped) throw etcdError('stopped');
     const entry = InternalRaftRequest.create({
       ...request,
-      header: { id: this.nextId(), username: '', authRevision: 0 },
+      header: { id: this.nextId(), username: caller.username, authRevision: caller.revision },
     });
     const size = InternalRaftRequest.size(entry);
     if (size > this.requestBytesMax) throw etcdError('requestTooLarge');
@@ -224,6 +231,7 @@ export class Member implements Disposable {
         this.counters.leasesRevoked++;
       }
     }
+    this.#tokens.applied(applied.error === undefined ? entry : undefined, index);
     if (entry.txn !== undefined) this.counters.txns++;
     for (const { tombstone } of applied.changes)
       if (tombstone) this.counters.deletes++;

@@ -5,17 +5,20 @@
 
 import { ConfChange, type Entry, EntryType } from '#api-etcd/gen/raft.ts';
 import { Metadata } from '#api-etcd/gen/server_metadata.ts';
+import { bcryptPasswords } from '#host/bcrypt.ts';
 import type { Disk } from '#host/disk.ts';
 import type { Version } from '#mvcc/version.ts';
 import type { BoundService, Channel, Peer } from '#rpc/call.ts';
 import { connectInMemory } from '#rpc/in-memory.ts';
-import { createDispatcher, type RpcDispatcher } from '#rpc/server.ts';
+import { createDispatcher, type Interceptor, type RpcDispatcher } from '#rpc/server.ts';
 import { assert } from '#std/assert.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
 import { walFileBytesDefault } from '#storage/wal/wal.ts';
 import type { HttpHandler } from '#transport/http.ts';
+import { Authenticator } from './auth/authenticator.ts';
 import { authService } from './auth/service.ts';
+import { createTokens, type TokenOptions } from './auth/token-options.ts';
 import { type AutoCompaction, AutoCompactor } from './auto-compactor.ts';
 import { confStateOf } from './checkpoint/backend.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
@@ -60,6 +63,12 @@ export interface EtcdConfig {
   readonly quotaBytes?: number;
   /** `--max-txn-ops`; default 128. */
   readonly txnOpsMax?: number;
+  /** `--auth-token`; default simple tokens. */
+  readonly tokens?: TokenOptions;
+  /** `--bcrypt-cost`; default 10. */
+  readonly bcryptCost?: number;
+  /** `--client-cert-auth`: the common name of a client's certificate is its user. */
+  readonly certificateNames?: boolean;
 }
 
 export interface EtcdDeps {
@@ -205,13 +214,18 @@ function serve({
     txnOpsMax = 128,
     quotaBytes = 2 * 1024 ** 3,
     checkpointLogBytesMin = 32 << 20,
+    bcryptCost = 10,
+    certificateNames = false,
   } = config;
   const { clock, prng, log } = deps;
   let replayed = false;
+  const tokens = createTokens(config.tokens ?? { kind: 'simple' }, { clock, prng });
+  const passwords = bcryptPasswords(prng);
   const member = new Member({
     identity,
     machine,
     counters,
+    tokens,
     journal: durable?.journal,
     clock,
     prng,
@@ -254,20 +268,22 @@ function serve({
     });
   const announced = announce(member);
   const messageBytesMax = requestBytesMax + messageOverheadBytes;
+  const authenticator = new Authenticator({ auth: () => member.machine.auth, tokens, certificateNames });
   const services = [
-    kvService(member, { txnOpsMax }),
-    watchService(member, { clock, progressNotifyIntervalMs, fragmentBytesMax: messageBytesMax }),
-    leaseService(member),
-    clusterService(member),
-    maintenanceService(member),
-    authService(member),
+    kvService(member, { txnOpsMax, authenticator }),
+    watchService(member, { clock, authenticator, progressNotifyIntervalMs, fragmentBytesMax: messageBytesMax }),
+    leaseService(member, authenticator),
+    clusterService(member, authenticator),
+    maintenanceService(member, authenticator),
+    authService(member, { authenticator, tokens, passwords, bcryptCost }),
     healthService(),
   ];
+  const interceptor: Interceptor = (_method, context) => authenticator.tokenKnown(context);
   return {
     services,
-    dispatcher: createDispatcher({ services, clock, messageBytesMax }),
+    dispatcher: createDispatcher({ services, clock, messageBytesMax, interceptor }),
     http: etcdHttpHandler(member),
-    connect: (peer) => connectInMemory({ services, clock, ...(peer && { peer }) }),
+    connect: (peer) => connectInMemory({ services, clock, interceptor, ...(peer && { peer }) }),
     announced,
     // In memory there is nothing to fail.
     failed: durable?.failed ?? new Promise(() => {}),
@@ -278,6 +294,7 @@ function serve({
     async [Symbol.asyncDispose]() {
       compactor?.[Symbol.dispose]();
       member[Symbol.dispose]();
+      passwords[Symbol.dispose]();
       if (durable === undefined) return;
       const { journal, lock } = durable;
       try {

@@ -2,6 +2,7 @@
  * A member's state as upstream's backend file: which buckets there are and what their pairs mean. Writing lays out a complete file of
  * a pinned state; reading gives a machine back. (upstream: server/storage/schema)
  */
+import { Role, User } from '#api-etcd/gen/auth.ts';
 import { Lease } from '#api-etcd/gen/lease.ts';
 import { ConfState } from '#api-etcd/gen/raft.ts';
 import { AlarmMember } from '#api-etcd/gen/rpc.ts';
@@ -9,6 +10,7 @@ import { Store } from '#mvcc/store.ts';
 import { BboltError } from '#storage/bbolt/format.ts';
 import { BboltReader } from '#storage/bbolt/read.ts';
 import { type BboltFile, type BucketSource, layOut, type Pair } from '#storage/bbolt/write.ts';
+import { AuthStore } from '../auth/store.ts';
 import { memberJson, parseMember } from '../cluster/member-json.ts';
 import { type ClusterMember, Members } from '../cluster/members.ts';
 import { Leases } from '../lease/leases.ts';
@@ -31,9 +33,15 @@ export function backendFile(machine: Machine, applied: AppliedPlace): BboltFile 
       'alarm',
       alarms.map((alarm) => ({ key: AlarmMember.encode(alarm), value: nothing })),
     ),
-    bucket('auth'),
-    bucket('authRoles'),
-    bucket('authUsers'),
+    bucket('auth', authPairs(machine.auth)),
+    bucket(
+      'authRoles',
+      machine.auth.roles.map((role) => ({ key: Buffer.from(role.name), value: Role.encode(role) })),
+    ),
+    bucket(
+      'authUsers',
+      machine.auth.users.map((user) => ({ key: Buffer.from(user.name), value: User.encode(user) })),
+    ),
     bucket('cluster', clusterVersion === '' ? [] : [{ key: text('clusterVersion'), value: text(clusterVersion) }]),
     {
       name: 'key',
@@ -60,13 +68,9 @@ export function backendFile(machine: Machine, applied: AppliedPlace): BboltFile 
   ]);
 }
 
-/**
- * @throws BboltError for a damaged file
- * @throws Error for what is sound but not supported: authentication
- */
+/** @throws BboltError for a damaged file */
 export function readBackend(file: Buffer): { readonly machine: Machine; readonly applied: AppliedPlace } {
   const reader = new BboltReader(file);
-  refuseUnsupported(reader);
   const meta = mapOf(reader, 'meta');
   const store = new Store();
   const leases = new Leases();
@@ -96,6 +100,7 @@ export function readBackend(file: Buffer): { readonly machine: Machine; readonly
       store,
       leases,
       alarms,
+      auth: readAuth(reader),
       members: new Members(members, removed),
       // Before 3.5 the backend did not say: whoever is a member and no learner votes.
       confState: confState === undefined ? confStateOf(members) : parseConfState(confState),
@@ -105,16 +110,30 @@ export function readBackend(file: Buffer): { readonly machine: Machine; readonly
   };
 }
 
-function refuseUnsupported(reader: BboltReader): void {
-  for (const bucket of ['authUsers', 'authRoles'])
-    if (!reader.pairs(bucket).next().done)
-      throw new Error('authentication is set up in this folder: not supported yet');
-}
-
 /** Everybody who is no learner votes. */
 export function confStateOf(members: readonly ClusterMember[]): ConfState {
   const ids = (isLearner: boolean) => members.filter((member) => member.isLearner === isLearner).map(({ id }) => id);
   return ConfState.create({ voters: ids(false), learners: ids(true), autoLeave: false });
+}
+
+function authPairs({ enabled, revision }: AuthStore): Pair[] {
+  return [
+    { key: text('authEnabled'), value: Buffer.of(enabled ? 1 : 0) },
+    { key: text('authRevision'), value: uint64(BigInt(revision)) },
+  ];
+}
+
+function readAuth(reader: BboltReader): AuthStore {
+  const pairs = mapOf(reader, 'auth');
+  // The file's memory is somebody else's: names, hashes and keys are kept.
+  const copies = <T>(bucket: string, decode: (bytes: Uint8Array) => T) =>
+    [...reader.pairs(bucket)].map(({ value }) => decode(Buffer.from(value)));
+  return new AuthStore({
+    enabled: pairs.get('authEnabled')?.[0] === 1,
+    revision: uint64Of(pairs.get('authRevision')) || 1,
+    users: copies('authUsers', User.decode),
+    roles: copies('authRoles', Role.decode),
+  });
 }
 
 function metaPairs({ store, confState }: Machine, { index, term }: AppliedPlace): Pair[] {

@@ -66,10 +66,18 @@ export async function restoreSnapshot(options: RestoreOptions): Promise<void> {
     store.restore(revision, 0, false, Buffer.alloc(0));
     store.restored(store.finishedCompactRevision, revision);
   }
-  const { leases, alarms, clusterVersion } = saved;
+  const { leases, alarms, auth, clusterVersion } = saved;
   const confState = confStateOf(members);
   // Who was a member before does not matter any more.
-  const machine = new Machine({ store, leases, alarms, clusterVersion, confState, members: new Members(members) });
+  const machine = new Machine({
+    store,
+    leases,
+    alarms,
+    auth,
+    clusterVersion,
+    confState,
+    members: new Members(members),
+  });
   const entries = firstEntries(members);
   const applied = { index: entries.length, term: 1 };
   await saveCheckpoint({ disk, folder: `${dataDir}/member/snap`, machine, applied });

@@ -4,12 +4,15 @@ import {
   type DeleteRangeResponse,
   KV,
   type PutResponse,
+  type RangeRequest,
   RangeResponse,
   type ResponseHeader,
   type TxnResponse,
 } from '#api-etcd/gen/rpc.ts';
-import { type BoundService, bind } from '#rpc/call.ts';
+import { type BoundService, bind, type CallContext } from '#rpc/call.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
+import type { Authenticator } from '../auth/authenticator.ts';
+import { checkTxnPermission } from '../auth/check-request.ts';
 import type { Member } from '../member.ts';
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from './check.ts';
 import { putCost, txnCost } from './quota.ts';
@@ -19,25 +22,32 @@ import { checkTxnAgainst, comparePath, isReadOnly, txn } from './write.ts';
 export interface KvOptions {
   /** Operations in one transaction. */
   readonly txnOpsMax: number;
+  readonly authenticator: Authenticator;
 }
 
 /** Keys of the first chunk of a streamed range; later chunks aim at half the largest request. */
 const streamFirstKeys = 10;
 
-export function kvService(member: Member, { txnOpsMax }: KvOptions): BoundService {
+export function kvService(member: Member, { txnOpsMax, authenticator }: KvOptions): BoundService {
+  const checkRead = ({ key, rangeEnd }: RangeRequest, context: CallContext) => {
+    const { auth } = member.machine;
+    if (auth.enabled) auth.checkRead(auth.current(authenticator.callerOf(context)), key, rangeEnd);
+  };
   return bind(KV, {
-    range(request) {
+    range(request, context) {
       checkRange(request);
+      checkRead(request, context);
       member.counters.ranges++;
       return withHeader(member, range(member.store, request));
     },
 
-    async rangeStream(request, sink) {
+    async rangeStream(request, sink, context) {
       checkRange(request);
       if (!isDefaultOrder(request))
         throw new RpcError(Code.Unimplemented, 'RangeStream does not support custom sort orders');
       if (hasRevisionFilters(request))
         throw new RpcError(Code.Unimplemented, 'RangeStream does not support revision filters');
+      checkRead(request, context);
       // The request's bytes are the socket's only until the first wait.
       let key = Buffer.from(request.key);
       const rangeEnd = Buffer.from(request.rangeEnd);
@@ -69,33 +79,42 @@ export function kvService(member: Member, { txnOpsMax }: KvOptions): BoundServic
       }
     },
 
-    put(request) {
+    put(request, context) {
       checkPut(request);
       member.checkQuota(putCost(request));
-      return answer(member, member.propose({ put: request }) as PutResponse | Promise<PutResponse>);
-    },
-
-    deleteRange(request) {
-      checkDeleteRange(request);
       return answer(
         member,
-        member.propose({ deleteRange: request }) as DeleteRangeResponse | Promise<DeleteRangeResponse>,
+        member.propose({ put: request }, authenticator.callerOf(context)) as PutResponse | Promise<PutResponse>,
       );
     },
 
-    txn(request) {
+    deleteRange(request, context) {
+      checkDeleteRange(request);
+      return answer(
+        member,
+        member.propose({ deleteRange: request }, authenticator.callerOf(context)) as
+          | DeleteRangeResponse
+          | Promise<DeleteRangeResponse>,
+      );
+    },
+
+    txn(request, context) {
       checkTxn(request, txnOpsMax);
       member.checkQuota(txnCost(request));
+      const caller = authenticator.callerOf(context);
       if (!isReadOnly(request))
-        return answer(member, member.propose({ txn: request }) as TxnResponse | Promise<TxnResponse>);
+        return answer(member, member.propose({ txn: request }, caller) as TxnResponse | Promise<TxnResponse>);
       const { machine, store } = member;
+      checkTxnPermission(machine, machine.auth.current(caller), request);
       const path = comparePath(store, request);
       checkTxnAgainst(machine, request, path);
       return { ...txn(machine, request, path), header: member.header() };
     },
 
-    async compact({ revision, physical }) {
-      const answered = (await member.propose({ compaction: { revision, physical } })) as CompactionResponse;
+    async compact({ revision, physical }, context) {
+      authenticator.checkAdmin(context);
+      const caller = authenticator.callerOf(context);
+      const answered = (await member.propose({ compaction: { revision, physical } }, caller)) as CompactionResponse;
       if (physical) await member.compacted();
       return withHeader(member, answered);
     },

@@ -2,28 +2,32 @@
 import { Lease, LeaseGrantResponse, LeaseRevokeResponse, LeaseTimeToLiveResponse } from '#api-etcd/gen/rpc.ts';
 import { bytesOfKey } from '#mvcc/version.ts';
 import { type BoundService, bind } from '#rpc/call.ts';
+import type { Authenticator } from '../auth/authenticator.ts';
+import { checkLeaseReadPermission, checkLeaseWritePermission } from '../auth/check-request.ts';
 import { leaseCostBytes } from '../kv/quota.ts';
 import type { Member } from '../member.ts';
 
-export function leaseService(member: Member): BoundService {
+export function leaseService(member: Member, authenticator: Authenticator): BoundService {
   const { machine, expiry } = member;
   return bind(Lease, {
-    async leaseGrant({ ttl, id }) {
+    async leaseGrant({ ttl, id }, context) {
       member.checkQuota(leaseCostBytes);
-      const granted = (await member.propose({
-        leaseGrant: { ttl, id: id === 0n ? freshId(member) : id },
-      })) as LeaseGrantResponse;
+      const caller = authenticator.knownCallerOf(context);
+      const leaseGrant = { ttl, id: id === 0n ? freshId(member) : id };
+      const granted = (await member.propose({ leaseGrant }, caller)) as LeaseGrantResponse;
       return LeaseGrantResponse.create({ header: member.header(), id: granted.id, ttl: granted.ttl });
     },
 
-    async leaseRevoke({ id }) {
-      const revoked = (await member.propose({ leaseRevoke: { id } })) as LeaseRevokeResponse;
+    async leaseRevoke({ id }, context) {
+      const caller = authenticator.knownCallerOf(context);
+      const revoked = (await member.propose({ leaseRevoke: { id } }, caller)) as LeaseRevokeResponse;
       return LeaseRevokeResponse.create({ header: member.header(revoked.header!.revision) });
     },
 
     /** Not through the log: only the leader counts time. A lease that is gone answers TTL 0. */
-    async leaseKeepAlive(requests, sink) {
+    async leaseKeepAlive(requests, sink, context) {
       for await (const { id } of requests) {
+        checkLeaseWritePermission(machine, authenticator.knownCallerOf(context), id);
         const lease = machine.leases.get(id);
         const alive = lease !== undefined && expiry.renew(id, lease.ttl);
         if (alive) member.counters.leasesRenewed++;
@@ -31,8 +35,10 @@ export function leaseService(member: Member): BoundService {
       }
     },
 
-    leaseTimeToLive({ id, keys }) {
+    leaseTimeToLive({ id, keys }, context) {
       const lease = machine.leases.get(id);
+      const caller = authenticator.knownCallerOf(context);
+      if (keys) checkLeaseReadPermission(machine, caller, lease);
       const header = member.header();
       if (lease === undefined) return LeaseTimeToLiveResponse.create({ header, id, ttl: -1 });
       return {
@@ -44,7 +50,9 @@ export function leaseService(member: Member): BoundService {
       };
     },
 
-    leaseLeases() {
+    leaseLeases(_request, context) {
+      const caller = authenticator.knownCallerOf(context);
+      for (const lease of machine.leases.all()) checkLeaseReadPermission(machine, caller, lease);
       const leases = [...machine.leases.all()]
         .map(({ id }) => ({ id, remainingMs: expiry.remainingMs(id) ?? 0 }))
         .sort((a, b) => a.remainingMs - b.remainingMs)

@@ -1,16 +1,18 @@
 /** The Maintenance service. */
 import { etcdError } from '#api-etcd/errors.ts';
-import { type AlarmResponse, AlarmType, Maintenance } from '#api-etcd/gen/rpc.ts';
+import { AlarmRequest_AlarmAction, type AlarmResponse, AlarmType, Maintenance } from '#api-etcd/gen/rpc.ts';
 import { type BoundService, bind } from '#rpc/call.ts';
+import type { Authenticator } from '../auth/authenticator.ts';
 import type { Member } from '../member.ts';
 import { serverVersion } from '../version.ts';
 import { hashKv } from './hash-kv.ts';
 import { sendSnapshot } from './snapshot.ts';
 
-export function maintenanceService(member: Member): BoundService {
+export function maintenanceService(member: Member, authenticator: Authenticator): BoundService {
   const { machine, store, identity } = member;
   return bind(Maintenance, {
-    status() {
+    status(_request, context) {
+      authenticator.knownCallerOf(context);
       const bytes = member.storeBytes;
       return {
         header: member.header(),
@@ -29,21 +31,31 @@ export function maintenanceService(member: Member): BoundService {
       };
     },
 
-    async alarm(request) {
-      const answered = (await member.propose({ alarm: request })) as AlarmResponse;
+    async alarm(request, context) {
+      const caller = authenticator.knownCallerOf(context);
+      if (request.action !== AlarmRequest_AlarmAction.GET) authenticator.checkAdmin(context);
+      const answered = (await member.propose({ alarm: request }, caller)) as AlarmResponse;
       return { ...answered, header: member.header() };
     },
 
-    hashKV({ revision }) {
+    hashKV({ revision }, context) {
+      authenticator.checkAdmin(context);
       return { header: member.header(), ...hashKv(store, revision) };
     },
 
-    snapshot: (_request, sink) => sendSnapshot(member, sink),
+    async snapshot(_request, sink, context) {
+      authenticator.checkAdmin(context);
+      await sendSnapshot(member, sink);
+    },
 
     /** There are no pages to free: a checkpoint is written without gaps every time. */
-    defragment: () => ({ header: undefined }),
+    defragment(_request, context) {
+      authenticator.checkAdmin(context);
+      return { header: undefined };
+    },
 
-    moveLeader({ targetID }) {
+    moveLeader({ targetID }, context) {
+      authenticator.checkAdmin(context);
       if (targetID !== identity.memberId) throw etcdError('badLeaderTransferee');
       return { header: undefined };
     },

@@ -2,6 +2,7 @@
 import { Watch } from '#api-etcd/gen/rpc.ts';
 import { type BoundService, bind } from '#rpc/call.ts';
 import type { Clock } from '#std/clock.ts';
+import type { Authenticator } from '../auth/authenticator.ts';
 import type { Member } from '../member.ts';
 import { ServerWatchStream } from './stream.ts';
 
@@ -9,9 +10,15 @@ export function watchService(
   member: Member,
   {
     clock,
+    authenticator,
     progressNotifyIntervalMs,
     fragmentBytesMax,
-  }: { readonly clock: Clock; readonly progressNotifyIntervalMs: number; readonly fragmentBytesMax: number },
+  }: {
+    readonly clock: Clock;
+    readonly authenticator: Authenticator;
+    readonly progressNotifyIntervalMs: number;
+    readonly fragmentBytesMax: number;
+  },
 ): BoundService {
   return bind(Watch, {
     async watch(requests, sink, context) {
@@ -22,6 +29,7 @@ export function watchService(
           hub,
           clock,
           header: (revision) => member.header(revision),
+          checkRead: (key, rangeEnd) => member.machine.auth.checkRead(authenticator.callerOf(context), key, rangeEnd),
           progressNotifyIntervalMs,
           fragmentBytesMax,
         },

@@ -17,6 +17,7 @@ import { keyRange, type Store } from '#mvcc/store.ts';
 import type { Version } from '#mvcc/version.ts';
 import type { Sink } from '#rpc/call.ts';
 import type { Clock, Timer } from '#std/clock.ts';
+import { codeName, RpcError } from '#wire/grpc/status.ts';
 import type { WatchHub } from './hub.ts';
 import { EventCache, type Watcher, wants } from './watcher.ts';
 
@@ -25,6 +26,8 @@ export interface WatchStreamOptions {
   readonly hub: WatchHub;
   readonly clock: Clock;
   readonly header: (revision: number) => ResponseHeader;
+  /** @throws RpcError when the caller may not see these keys */
+  readonly checkRead: (key: Uint8Array, rangeEnd: Uint8Array) => void;
   readonly progressNotifyIntervalMs: number;
   /** Larger answers are cut for watchers that asked for fragments. */
   readonly fragmentBytesMax: number;
@@ -86,11 +89,12 @@ export class ServerWatchStream {
     const problem =
       startRevision < 0
         ? etcdErrorMessage('compacted')
-        : range.to !== undefined && range.from >= range.to
-          ? 'mvcc: watcher range is empty'
-          : watchId !== 0 && this.#watchers.has(watchId)
-            ? 'mvcc: duplicate watch ID provided on the WatchStream'
-            : undefined;
+        : (this.#permissionProblem(key, request.rangeEnd) ??
+          (range.to !== undefined && range.from >= range.to
+            ? 'mvcc: watcher range is empty'
+            : watchId !== 0 && this.#watchers.has(watchId)
+              ? 'mvcc: duplicate watch ID provided on the WatchStream'
+              : undefined));
     if (problem !== undefined) {
       this.#send({ watchId: noWatchId, created: true, canceled: true, cancelReason: problem });
       return;
@@ -114,6 +118,18 @@ export class ServerWatchStream {
     if (watcher.progressNotify) this.#armProgress();
     this.#send({ watchId: watcher.id, created: true });
     if (!synced) this.#catchUp();
+  }
+
+  /** The range is checked as it was asked for: one key is one key. */
+  #permissionProblem(key: Uint8Array, rangeEnd: Uint8Array): string | undefined {
+    try {
+      this.#options.checkRead(key, rangeEnd);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+      // Here upstream puts the whole error into words, not its text alone.
+      return `rpc error: code = ${codeName(error.code)} desc = ${error.message}`;
+    }
   }
 
   #freeId(): number {

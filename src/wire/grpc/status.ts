@@ -21,6 +21,11 @@ export const Code = {
 } as const;
 export type Code = (typeof Code)[keyof typeof Code];
 
+/** `PermissionDenied` for 7. */
+export function codeName(code: Code): string {
+  return Object.entries(Code).find(([, value]) => value === code)?.[0] ?? `Code(${code})`;
+}
+
 /** The outcome of a call that failed; `message` is what goes into `grpc-message`, to the letter. */
 export class RpcError extends Error {
   override readonly name = 'RpcError';
