@@ -8,7 +8,7 @@ import { Metadata } from '#api-etcd/gen/server_metadata.ts';
 import { bcryptPasswords } from '#host/bcrypt.ts';
 import type { Disk } from '#host/disk.ts';
 import type { Version } from '#mvcc/version.ts';
-import type { BoundService, Channel, Peer } from '#rpc/call.ts';
+import type { BoundService, CallContext, Channel, Peer } from '#rpc/call.ts';
 import { connectInMemory } from '#rpc/in-memory.ts';
 import { createDispatcher, type Interceptor, type RpcDispatcher } from '#rpc/server.ts';
 import { assert } from '#std/assert.ts';
@@ -25,6 +25,8 @@ import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { loadCheckpoint } from './checkpoint/save.ts';
 import { type ClusterMember, Members } from './cluster/members.ts';
 import { clusterService } from './cluster/service.ts';
+import { electionService } from './concurrency/election.ts';
+import { lockService } from './concurrency/lock.ts';
 import { healthService } from './health/service.ts';
 import { etcdHttpHandler } from './http.ts';
 import { clusterIdOf, initialMembers, type MemberIdentity } from './identity.ts';
@@ -269,7 +271,7 @@ function serve({
   const announced = announce(member);
   const messageBytesMax = requestBytesMax + messageOverheadBytes;
   const authenticator = new Authenticator({ auth: () => member.machine.auth, tokens, certificateNames });
-  const services = [
+  const base = [
     kvService(member, { txnOpsMax, authenticator }),
     watchService(member, { clock, authenticator, progressNotifyIntervalMs, fragmentBytesMax: messageBytesMax }),
     leaseService(member, authenticator),
@@ -278,6 +280,9 @@ function serve({
     authService(member, { authenticator, tokens, passwords, bcryptCost }),
     healthService(),
   ];
+  // Locks and elections are clients of this very member, on behalf of whoever calls.
+  const asCaller = ({ peer }: CallContext) => connectInMemory({ services: base, clock, peer });
+  const services = [...base, lockService(asCaller), electionService(asCaller)];
   const interceptor: Interceptor = (_method, context) => authenticator.tokenKnown(context);
   return {
     services,
