@@ -25,8 +25,13 @@ export interface ParsedJson {
 export const depthMax = 500;
 const duplicatesMax = 100;
 
+export interface ParseOptions {
+  /** Integers beyond 2^53 are an error, or come as the text of their digits. */
+  readonly wideIntegers?: 'error' | 'text';
+}
+
 /** @throws JsonError */
-export function parseJson(text: string): ParsedJson {
+export function parseJson(text: string, { wideIntegers = 'error' }: ParseOptions = {}): ParsedJson {
   const duplicates: string[] = [];
   const path: (string | number)[] = [];
   let at = 0;
@@ -173,16 +178,17 @@ export function parseJson(text: string): ParsedJson {
     }
   }
 
-  function number(): number {
+  function number(): number | string {
     numberPattern.lastIndex = at;
     const match = numberPattern.exec(text);
     if (match === null) return unexpected('looking for beginning of value');
     const digits = match[0];
     const result = Number(digits);
     if (!Number.isFinite(result)) fail(`number ${digits} is out of range`);
-    if (match[1] === undefined && !Number.isSafeInteger(result)) fail(`integer ${digits} is beyond 2^53`);
+    const wide = match[1] === undefined && !Number.isSafeInteger(result);
+    if (wide && wideIntegers === 'error') fail(`integer ${digits} is beyond 2^53`);
     at += digits.length;
-    return result;
+    return wide ? digits : result;
   }
 
   const result = value();

@@ -62,9 +62,10 @@ export function createFetch({
       : { host: target.address.host, port: target.address.port };
 
   const fetch = async (request: HttpRequest): Promise<HttpResponse> => {
-    const body = bodiless.has(request.method) ? undefined : request.body[Symbol.asyncIterator]();
     // Node sends no body with DELETE unless a header announces one.
     const announced = header(request.headers, 'content-length') ?? header(request.headers, 'transfer-encoding');
+    const sends = announced !== undefined || !bodiless.has(request.method);
+    const body = sends ? request.body[Symbol.asyncIterator]() : undefined;
     const first = request.method === 'DELETE' && announced === undefined ? await body?.next() : undefined;
     return await new Promise((resolve, reject) => {
       const outgoing = start({
@@ -163,6 +164,7 @@ function pushIncoming(incoming: IncomingMessage, sink: BodySink): BodySource {
   };
 }
 
+/** These have a body only where a header announces one. */
 const bodiless = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 async function sendBody(

@@ -9,6 +9,7 @@
 
 import type { Message } from '#api-etcd/gen/raft.ts';
 import type { LeaseTimeToLiveResponse } from '#api-etcd/gen/rpc.ts';
+import type { ClusterMember } from '../cluster/members.ts';
 
 export interface PeerNetwork extends AsyncDisposable {
   /**
@@ -43,7 +44,10 @@ export interface SnapshotDatabase extends AsyncDisposable {
   pages(): AsyncIterable<Uint8Array>;
 }
 
-/** What a member does with what its peers send. No call may throw or wait, but the one that says so. */
+/**
+ * What a member does with what its peers send. No call may throw or wait, but the one that says so. The network makes none from
+ * inside a call to it: what `send` has to report comes at the end of the turn.
+ */
 export interface PeerEvents {
   /**
    * A message to this member from one that is not removed. Its bytes are views on what the network read, and the receiver's to
@@ -62,16 +66,6 @@ export interface PeerEvents {
   isRemoved(id: bigint): boolean;
   /** A peer says that this member was removed from the cluster: it must stop. */
   refused(why: Error): void;
-}
-
-/** A member as members tell each other about it. */
-export interface ClusterMember {
-  readonly id: bigint;
-  readonly peerUrls: readonly string[];
-  readonly isLearner: boolean;
-  /** Empty until the member has started for the first time; so are the client addresses. */
-  readonly name: string;
-  readonly clientUrls: readonly string[];
 }
 
 export interface PeerHash {
