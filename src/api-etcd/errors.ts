@@ -65,6 +65,7 @@ const table = {
   timeout: [Code.Unavailable, 'etcdserver: request timed out'],
   timeoutLeaderFailed: [Code.Unavailable, 'etcdserver: request timed out, possibly due to previous leader failure'],
   timeoutConnectionLost: [Code.Unavailable, 'etcdserver: request timed out, possibly due to connection lost'],
+  timeoutLeaderTransfer: [Code.Unavailable, 'etcdserver: request timed out, leader transfer took too long'],
   timeoutWaitApplied: [Code.Unavailable, 'etcdserver: request timed out, waiting for the applied index took too long'],
   unhealthy: [Code.Unavailable, 'etcdserver: unhealthy cluster'],
   corrupt: [Code.DataLoss, 'etcdserver: corrupt cluster'],

@@ -1,117 +1,195 @@
 /**
  * One member: takes requests, has writes put into the log, applies what the log has committed, tells watchers, and lets leases
- * run out. A write is answered when it is durable and applied; a read sees every write that was answered before it.
+ * run out. A write is answered when it is committed and applied; a read sees every write that was answered before it.
  */
 import { etcdError } from '#api-etcd/errors.ts';
+import type { ConfChange, ConfChangeV2, ConfState, Entry as LogEntry } from '#api-etcd/gen/raft.ts';
 import type { InternalRaftRequest as Entry } from '#api-etcd/gen/raft_internal.ts';
 import { InternalRaftRequest } from '#api-etcd/gen/raft_internal.ts';
 import { AlarmRequest_AlarmAction, AlarmType, type ResponseHeader } from '#api-etcd/gen/rpc.ts';
 import { nextTurn } from '#host/event-loop.ts';
 import type { Store } from '#mvcc/store.ts';
 import type { Version } from '#mvcc/version.ts';
-import type { Clock } from '#std/clock.ts';
+import { type Clock, sleep } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
+import { RpcError } from '#wire/grpc/status.ts';
 import { ProtobufError } from '#wire/protobuf/message.ts';
 import { type Caller, nobody } from './auth/caller.ts';
 import type { Tokens } from './auth/tokens.ts';
+import type { ClusterMember } from './cluster/members.ts';
 import type { MemberIdentity } from './identity.ts';
 import { LeaseExpiry } from './lease/expiry.ts';
 import type { Applied, ApplyResponse, Machine } from './machine.ts';
 import type { Counters } from './metrics.ts';
+import type { PeerCalls, Peers } from './peers/peers.ts';
+import type { LogPlace } from './replica/log.ts';
+import { Reads } from './replica/reads.ts';
+import type { Replica } from './replica/replica.ts';
+import { Waiters } from './replica/waiters.ts';
+import { applyV2Request } from './v2-request.ts';
 import { WatchHub } from './watch/hub.ts';
-
-/** The log behind a member. */
-export interface Journal {
-  readonly term: number;
-  /** Index of the last entry that is durable. */
-  readonly lastIndex: number;
-  /** Calls back with its index, in order of the calls, when the entry is durable; with an error when it may not be. */
-  append(entry: Uint8Array, done: (error: unknown, index: number) => void): void;
-}
 
 export interface MemberOptions {
   readonly identity: MemberIdentity;
   readonly machine: Machine;
+  /** What `machine` has applied already. */
+  readonly applied: LogPlace;
   readonly counters: Counters;
   /** Told of every entry that was applied. */
   readonly tokens: Tokens;
-  /** Undefined keeps everything in memory only. */
-  readonly journal: Journal | undefined;
   readonly clock: Clock;
   readonly prng: Prng;
   /** Largest entry in bytes. */
   readonly requestBytesMax: number;
   /** Bytes that the store may take on disk; 0 is no limit. */
   readonly quotaBytes: number;
+  /** How long a follower hears nothing before it calls an election; requests wait for two of them, and 5 seconds. */
+  readonly electionTimeoutMs: number;
+  /** `--max-learners`. */
+  readonly learnersMax: number;
   readonly onExpiryFailed: (id: bigint, error: unknown) => void;
-  /** After every entry that was applied while serving. */
+  /** After entries were applied while serving. */
   readonly onApplied?: () => void;
   /** Told of changes to keys as they happen, before watchers. */
   readonly onChanges?: ((changes: readonly Version[]) => void) | undefined;
 }
 
-/** Writes that may wait for the disk; more are refused, as upstream does when applying falls behind. */
+/** Writes that may wait for the log; more are refused, as upstream does when applying falls behind. */
 const proposalsMax = 5000;
+/** What a request may take without an election. */
+const requestTimeoutMs = 5000;
+/** Between two looks whether somebody else leads. */
+const handOverStepMs = 10;
+/** Whoever leads is asked again, or looked for, after this. */
+const leaderRetryMs = 50;
+/** A read that nobody has answered is asked again after this. */
+const readRetryMs = 500;
 
 /** A few milliseconds of work. */
 const compactVersionsPerTurn = 4000;
 
 export class Member implements Disposable {
   readonly identity: MemberIdentity;
-  readonly machine: Machine;
   readonly hub = new WatchHub();
   readonly counters: Counters;
   readonly expiry: LeaseExpiry;
   readonly requestBytesMax: number;
   readonly quotaBytes: number;
-  readonly #journal: Journal | undefined;
+  readonly learnersMax: number;
+  readonly #clock: Clock;
   readonly #tokens: Tokens;
+  readonly #electionTimeoutMs: number;
+  readonly #timeoutMs: number;
   readonly #onApplied: (() => void) | undefined;
   readonly #onChanges: ((changes: readonly Version[]) => void) | undefined;
+  readonly #waiters: Waiters<ApplyResponse>;
+  readonly #changes: Waiters<readonly ClusterMember[]>;
+  readonly #reads: Reads;
+  #machine: Machine;
+  #replica: Replica | undefined;
+  #peers: Peers | undefined;
   #requestId: bigint;
   #compacting: Promise<void> | undefined;
-  #waiting = 0;
-  #appliedIndex: number;
+  #applied: LogPlace;
+  #leaderSinceMs = Number.NEGATIVE_INFINITY;
+  #refusesWrites = false;
   #stopped = false;
 
   constructor(options: MemberOptions) {
-    const { identity, machine, journal, clock, prng, requestBytesMax, quotaBytes, onExpiryFailed, onApplied } = options;
+    const { identity, machine, clock, prng, requestBytesMax, quotaBytes, onExpiryFailed } = options;
     this.identity = identity;
-    this.machine = machine;
     this.counters = options.counters;
     this.requestBytesMax = requestBytesMax;
     this.quotaBytes = quotaBytes;
-    this.#journal = journal;
+    this.learnersMax = options.learnersMax;
+    this.#clock = clock;
+    this.#machine = machine;
     this.#tokens = options.tokens;
-    this.#onApplied = onApplied;
+    this.#electionTimeoutMs = options.electionTimeoutMs;
+    this.#onApplied = options.onApplied;
     this.#onChanges = options.onChanges;
-    this.#appliedIndex = journal?.lastIndex ?? 0;
+    this.#applied = options.applied;
     // As upstream's generator: the member in the top bits, then what differs between two runs of it, then a counter.
     this.#requestId =
       ((identity.memberId & 0xffffn) << 48n) | (BigInt(prng.uint32()) << 16n) | BigInt(prng.uint32() & 0xff);
     this.expiry = new LeaseExpiry(clock, (id) => {
-      const revoked = async () => this.propose({ leaseRevoke: { id } }, this.machine.auth.root);
-      revoked().catch((error: unknown) => onExpiryFailed(id, error));
+      this.#revokeExpired(id).catch((error: unknown) => onExpiryFailed(id, error));
     });
+    const timeoutMs = requestTimeoutMs + 2 * options.electionTimeoutMs;
+    this.#timeoutMs = timeoutMs;
+    const timedOut = (sinceMs: number) => this.#timedOut(sinceMs);
+    this.#waiters = new Waiters({ clock, timeoutMs, timedOut });
+    this.#changes = new Waiters({ clock, timeoutMs, timedOut });
+    this.#reads = new Reads({
+      clock,
+      ask: (context) => this.#replica?.askReadIndex(context),
+      nextId: () => this.nextId(),
+      appliedIndex: () => this.appliedIndex,
+      retryMs: readRetryMs,
+      timeoutMs,
+      timedOut,
+    });
+  }
+
+  /** From now on writes go through a log. Without one, everything is kept in memory only and this member is all there is. */
+  attach(replica: Replica, peers: Peers | undefined): void {
+    this.#replica = replica;
+    this.#peers = peers;
+  }
+
+  /** In memory only: leases begin to run out. With a log, they do when this member leads. */
+  startLeases(): void {
     // Whoever starts to lead gives every lease its whole time again: nobody knows how much of it has passed.
-    for (const { id, ttl } of machine.leases.all()) this.expiry.renew(id, ttl);
+    for (const { id, ttl } of this.#machine.leases.all()) this.expiry.renew(id, ttl);
+  }
+
+  /** May be another one after the leader has sent its state: not to be kept across waits. */
+  get machine(): Machine {
+    return this.#machine;
   }
 
   get store(): Store {
-    return this.machine.store;
+    return this.#machine.store;
   }
 
   get term(): number {
-    return this.#journal?.term ?? 1;
+    return this.#replica?.term ?? 1;
   }
 
-  /** Writes that wait for the disk. */
+  /** 0 while nobody is known to lead. */
+  get leader(): bigint {
+    return this.#replica === undefined ? this.identity.memberId : this.#replica.leader;
+  }
+
+  get isLeader(): boolean {
+    return this.leader === this.identity.memberId;
+  }
+
+  get isLearner(): boolean {
+    return this.#machine.members.get(this.identity.memberId)?.isLearner === true;
+  }
+
+  /** Undefined for a member without a log. */
+  get replica(): Replica | undefined {
+    return this.#replica;
+  }
+
+  /** Writes that wait for the log. */
   get proposalsWaiting(): number {
-    return this.#waiting;
+    return this.#waiters.size;
   }
 
   get appliedIndex(): number {
-    return this.#appliedIndex;
+    return this.#applied.index;
+  }
+
+  /** Where in the log the state stands. */
+  get applied(): LogPlace {
+    return this.#applied;
+  }
+
+  get committedIndex(): number {
+    return this.#replica?.committedIndex ?? this.#applied.index;
   }
 
   /** Unique among all members and runs. */
@@ -131,34 +209,121 @@ export class Member implements Disposable {
    * @throws RpcError of the request itself, or why it could not be put into the log
    */
   propose(request: Partial<Entry>, caller: Caller = nobody): ApplyResponse | Promise<ApplyResponse> {
-    if (this.#stopped) throw etcdError('stopped');
+    if (this.#refusesWrites) throw etcdError('stopped');
+    const id = this.nextId();
     const entry = InternalRaftRequest.create({
       ...request,
-      header: { id: this.nextId(), username: caller.username, authRevision: caller.revision },
+      header: { id, username: caller.username, authRevision: caller.revision },
     });
     const size = InternalRaftRequest.size(entry);
     if (size > this.requestBytesMax) throw etcdError('requestTooLarge');
-    if (this.#journal === undefined) return answerOf(this.#apply(entry, this.#appliedIndex + 1));
-    if (this.#waiting >= proposalsMax) throw etcdError('tooManyRequests');
-    this.#waiting++;
+    const replica = this.#replica;
+    if (replica === undefined) {
+      this.#applied = { index: this.#applied.index + 1, term: 1 };
+      const { response, error } = this.#apply(entry);
+      if (error !== undefined) throw error;
+      return response;
+    }
+    if (this.#waiters.size >= proposalsMax) throw etcdError('tooManyRequests');
     const bytes = Buffer.allocUnsafe(size);
     InternalRaftRequest.write(entry, bytes, 0);
-    const journal = this.#journal;
-    return new Promise((resolve, reject) => {
-      journal.append(bytes, (failure, index) => {
-        this.#waiting--;
-        if (failure !== undefined) {
-          this.counters.proposalsFailed++;
-          reject(failure);
-          return;
+    const answered = this.#waiters.wait(id);
+    replica.propose(bytes);
+    return answered;
+  }
+
+  /**
+   * Has a member added, removed, changed or promoted. Resolves with the members there are then.
+   * @throws RpcError
+   */
+  async changeMembers(change: Omit<ConfChange, 'id'>): Promise<readonly ClusterMember[]> {
+    if (this.#refusesWrites) throw etcdError('stopped');
+    if (this.#replica === undefined) throw etcdError('unhealthy');
+    const id = this.nextId();
+    const answered = this.#changes.wait(id);
+    try {
+      this.#replica.proposeChange({ ...change, id });
+    } catch (error) {
+      this.#changes.take(id)?.reject(error);
+    }
+    return answered;
+  }
+
+  /**
+   * Before a linearizable read. Undefined when it may go ahead at once; otherwise it may when the promise resolves.
+   * @throws RpcError in the promise
+   */
+  linearized(): Promise<void> | undefined {
+    const replica = this.#replica;
+    if (replica === undefined || (replica.isAlone && replica.isLeader && this.#applied.term === replica.term))
+      return undefined;
+    return this.#reads.wait();
+  }
+
+  /**
+   * Asks whoever leads what only the leader knows, until the time is up.
+   * @throws RpcError
+   */
+  async askLeader<T>(call: (leader: PeerCalls) => Promise<T>): Promise<T> {
+    const sinceMs = this.nowMs();
+    for (;;) {
+      const urls = this.#machine.members.get(this.leader)?.peerUrls;
+      if (urls !== undefined && this.#peers !== undefined && !this.isLeader)
+        try {
+          return await call(this.#peers.callsTo(urls));
+        } catch (error) {
+          // What the leader says counts; that it cannot be reached, or leads no more, may pass.
+          if (error instanceof RpcError) throw error;
         }
-        // The request's own bytes may have been the socket's: what is applied is what is in the log.
-        const { response, error } = this.#apply(InternalRaftRequest.decode(bytes), index);
-        if (error === undefined) resolve(response);
-        else reject(error);
-        this.#onApplied?.();
-      });
-    });
+      if (this.#stopped) throw etcdError('stopped');
+      if (this.nowMs() - sinceMs >= this.#timeoutMs) throw this.#timedOut(sinceMs);
+      await sleep(this.#clock, leaderRetryMs);
+    }
+  }
+
+  /**
+   * Hands the lead over. Resolves when it has changed hands.
+   * @throws RpcError
+   */
+  async moveLeader(target: bigint): Promise<void> {
+    const known = this.#machine.members.get(target);
+    if (known === undefined || known.isLearner) throw etcdError('badLeaderTransferee');
+    const sinceMs = this.nowMs();
+    this.#replica?.transferLeader(target);
+    while (this.leader !== target) {
+      if (this.nowMs() - sinceMs >= this.#timeoutMs) throw etcdError('timeoutLeaderTransfer');
+      if (this.#stopped) throw etcdError('stopped');
+      await sleep(this.#clock, leaderRetryMs);
+    }
+  }
+
+  /**
+   * Before a clean stop: a leader of several hands over to whoever has heard most, so that nobody has to wait for an election. Gives up after an
+   * election timeout.
+   */
+  async handOver(): Promise<void> {
+    const replica = this.#replica;
+    if (replica === undefined || !replica.isLeader) return;
+    const { memberId } = this.identity;
+    const target = this.#machine.members
+      .voters()
+      .filter(({ id }) => id !== memberId && replica.progress(id)?.recentActive === true)
+      .sort((a, b) => replica.progress(b.id)!.match - replica.progress(a.id)!.match)[0];
+    if (target === undefined) return;
+    const sinceMs = this.nowMs();
+    replica.transferLeader(target.id);
+    while (replica.isLeader && this.nowMs() - sinceMs < this.#electionTimeoutMs)
+      await sleep(this.#clock, handOverStepMs);
+  }
+
+  /** Since when the connection with another member is up, on the clock of {@link nowMs}; undefined while it is not. */
+  activeSinceMs(id: bigint): number | undefined {
+    return this.#peers?.network.activeSinceMs(id);
+  }
+
+  /** Monotonic. */
+  nowMs(): number {
+    return this.#clock.monotonicMs();
   }
 
   /** Bytes that the store takes on disk when it is saved: records, their keys and their places in the page, in whole pages. */
@@ -188,17 +353,73 @@ export class Member implements Disposable {
     throw etcdError('noSpace');
   }
 
-  /** Does again what the log has, before anybody asks anything. */
-  replay(data: Uint8Array, index: number): void {
+  /** Applies an entry of the log and answers whoever waits for it here. */
+  applyEntry({ index, term, data }: LogEntry): void {
+    this.#applied = { index, term };
+    if (data === undefined || data.length === 0) return;
     let entry: Entry;
     try {
       entry = InternalRaftRequest.decode(data);
     } catch (error) {
       if (!(error instanceof ProtobufError)) throw error;
-      // A request of the v2 API: 3.5 members announce themselves by it. It concerns no key.
+      // A request of the v2 API: by it 3.5 members tell what they are called.
+      applyV2Request(this.#machine, data);
       return;
     }
-    this.#apply(entry, index);
+    const { response, error } = this.#apply(entry);
+    const waiter = this.#waiters.take(entry.header?.id ?? entry.id);
+    if (waiter === undefined) return;
+    if (error === undefined) waiter.resolve(response);
+    else waiter.reject(error);
+  }
+
+  /** Whether a change of membership may be made; whoever waits for one that may not is told why. */
+  mayChange(change: ConfChange): boolean {
+    try {
+      this.#machine.members.check(change, this.learnersMax);
+      return true;
+    } catch (error) {
+      this.#changes.take(change.id)?.reject(error);
+      return false;
+    }
+  }
+
+  membersChanged(change: ConfChange | ConfChangeV2, confState: ConfState, { index, term }: LogPlace): void {
+    this.#applied = { index, term };
+    this.#machine.confState = confState;
+    if (!('nodeId' in change)) return;
+    this.#machine.members.apply(change);
+    this.#changes.take(change.id)?.resolve(this.#machine.members.all());
+  }
+
+  /** Everything that is committed by now is applied. */
+  settled(): void {
+    this.#reads.applied();
+    this.#onApplied?.();
+  }
+
+  readConfirmed(context: Uint8Array, index: number): void {
+    this.#reads.confirmed(context, index);
+  }
+
+  leaderChanged(leader: bigint): void {
+    if (leader !== 0n) {
+      this.counters.leaderChanges++;
+      this.#leaderSinceMs = this.#clock.monotonicMs();
+    }
+    if (leader === this.identity.memberId) this.startLeases();
+    else this.expiry.clear();
+    if (leader !== 0n) this.#reads.leaderChanged();
+  }
+
+  /** The leader's state takes the place of ours, which had fallen too far behind. */
+  install(machine: Machine, applied: LogPlace): void {
+    const seen = this.store.revision;
+    this.#machine = machine;
+    this.#applied = applied;
+    this.#replica?.restarted(applied.index);
+    this.hub.storeReplaced(seen);
+    this.#reads.applied();
   }
 
   /** Resolves when what compactions have left is freed. */
@@ -209,29 +430,50 @@ export class Member implements Disposable {
     return this.#compacting;
   }
 
+  /** Nothing can be written any more: neither what waits nor what comes is ever acknowledged. */
+  refuseWrites(): void {
+    this.#refusesWrites = true;
+    this.#waiters.stop();
+    this.#changes.stop();
+  }
+
   async #compact(): Promise<void> {
     while (!this.#stopped && this.store.compactStep(compactVersionsPerTurn)) await nextTurn();
   }
 
   [Symbol.dispose](): void {
     this.#stopped = true;
+    this.refuseWrites();
     this.expiry[Symbol.dispose]();
+    this.#reads.stop();
   }
 
-  #apply(entry: Entry, index: number): Applied {
-    const applied = this.machine.apply(entry);
-    this.#appliedIndex = Math.max(this.#appliedIndex, index);
+  /** A leader that was cut off, or asleep, may have been replaced: it must not end leases that others keep alive. */
+  async #revokeExpired(id: bigint): Promise<void> {
+    await this.linearized();
+    if (this.isLeader) await this.propose({ leaseRevoke: { id } }, this.machine.auth.root);
+  }
+
+  #timedOut(sinceMs: number): unknown {
+    const lostMs = this.#leaderSinceMs - 2 * this.#electionTimeoutMs;
+    if (sinceMs > lostMs && sinceMs < this.#leaderSinceMs) return etcdError('timeoutLeaderFailed');
+    return etcdError('timeout');
+  }
+
+  #apply(entry: Entry): Applied {
+    const machine = this.#machine;
+    const applied = machine.apply(entry);
     if (applied.error === undefined) {
       if (entry.leaseGrant !== undefined) {
-        const lease = this.machine.leases.get(entry.leaseGrant.id)!;
-        this.expiry.renew(lease.id, lease.ttl);
+        const lease = machine.leases.get(entry.leaseGrant.id)!;
+        if (this.isLeader) this.expiry.renew(lease.id, lease.ttl);
         this.counters.leasesGranted++;
       } else if (entry.leaseRevoke !== undefined) {
         this.expiry.remove(entry.leaseRevoke.id);
         this.counters.leasesRevoked++;
       }
     }
-    this.#tokens.applied(applied.error === undefined ? entry : undefined, index);
+    this.#tokens.applied(applied.error === undefined ? entry : undefined, this.#applied.index);
     if (entry.txn !== undefined) this.counters.txns++;
     for (const { tombstone } of applied.changes)
       if (tombstone) this.counters.deletes++;
@@ -241,9 +483,4 @@ export class Member implements Disposable {
     this.hub.notify(applied.changes, this.store.compactRevision);
     return applied;
   }
-}
-
-function answerOf({ response, error }: Applied): ApplyResponse {
-  if (error !== undefined) throw error;
-  return response;
 }

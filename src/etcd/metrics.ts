@@ -40,6 +40,8 @@ export class Counters {
   leasesGranted = 0;
   leasesRevoked = 0;
   leasesRenewed = 0;
+  /** Times that somebody began to lead, as far as was seen here. */
+  leaderChanges = 0;
   /** Of the log's syncs. */
   readonly walSync = new Histogram();
   /** Of checkpoints, whole. */
@@ -85,7 +87,12 @@ export function renderMetrics(member: Member): string {
     ['etcd_mvcc_put_total', 'counter', 'Total number of puts seen by this member.', counters.puts],
     ['etcd_mvcc_range_total', 'counter', 'Total number of ranges seen by this member.', counters.ranges],
     ['etcd_mvcc_txn_total', 'counter', 'Total number of txns seen by this member.', counters.txns],
-    ['etcd_server_has_leader', 'gauge', 'Whether or not a leader exists. 1 is existence, 0 is not.', 1],
+    [
+      'etcd_server_has_leader',
+      'gauge',
+      'Whether or not a leader exists. 1 is existence, 0 is not.',
+      member.leader === 0n ? 0 : 1,
+    ],
     [
       'etcd_server_id',
       'gauge',
@@ -93,9 +100,19 @@ export function renderMetrics(member: Member): string {
       1,
       label('server_id', identity.memberId.toString(16)),
     ],
-    ['etcd_server_is_leader', 'gauge', 'Whether or not this member is a leader. 1 if is, 0 otherwise.', 1],
-    ['etcd_server_is_learner', 'gauge', 'Whether or not this member is a learner. 1 if is, 0 otherwise.', 0],
-    ['etcd_server_leader_changes_seen_total', 'counter', 'The number of leader changes seen.', 1],
+    [
+      'etcd_server_is_leader',
+      'gauge',
+      'Whether or not this member is a leader. 1 if is, 0 otherwise.',
+      member.isLeader ? 1 : 0,
+    ],
+    [
+      'etcd_server_is_learner',
+      'gauge',
+      'Whether or not this member is a learner. 1 if is, 0 otherwise.',
+      member.isLearner ? 1 : 0,
+    ],
+    ['etcd_server_leader_changes_seen_total', 'counter', 'The number of leader changes seen.', counters.leaderChanges],
     [
       'etcd_server_proposals_applied_total',
       'gauge',
@@ -106,7 +123,7 @@ export function renderMetrics(member: Member): string {
       'etcd_server_proposals_committed_total',
       'gauge',
       'The total number of consensus proposals committed.',
-      member.appliedIndex,
+      member.committedIndex,
     ],
     [
       'etcd_server_proposals_failed_total',

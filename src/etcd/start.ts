@@ -1,10 +1,7 @@
 /**
- * Starts a member of a cluster of one: wires machine, log and services together. It opens no port; whoever wants one gives
+ * Starts a member of a cluster: wires state, log, peers and services together. It opens no port; whoever wants one gives
  * `services` or `dispatcher`, and `http`, to a listener.
  */
-
-import { ConfChange, type Entry, EntryType } from '#api-etcd/gen/raft.ts';
-import { Metadata } from '#api-etcd/gen/server_metadata.ts';
 import { bcryptPasswords } from '#host/bcrypt.ts';
 import type { Disk } from '#host/disk.ts';
 import type { Version } from '#mvcc/version.ts';
@@ -16,28 +13,31 @@ import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
 import { walFileBytesDefault } from '#storage/wal/wal.ts';
 import type { HttpHandler } from '#transport/http.ts';
+import { announce } from './announce.ts';
 import { Authenticator } from './auth/authenticator.ts';
 import { authService } from './auth/service.ts';
 import { createTokens, type TokenOptions } from './auth/token-options.ts';
+import type { Tokens } from './auth/tokens.ts';
 import { type AutoCompaction, AutoCompactor } from './auto-compactor.ts';
 import { confStateOf } from './checkpoint/backend.ts';
-import { Checkpointer } from './checkpoint/checkpointer.ts';
-import { loadCheckpoint } from './checkpoint/save.ts';
-import { type ClusterMember, Members } from './cluster/members.ts';
+import { joinedCluster, type NewCluster, newCluster } from './cluster/bootstrap.ts';
+import { Members } from './cluster/members.ts';
 import { clusterService } from './cluster/service.ts';
+import { VersionMonitor } from './cluster/version-monitor.ts';
 import { electionService } from './concurrency/election.ts';
 import { lockService } from './concurrency/lock.ts';
 import { healthService } from './health/service.ts';
 import { etcdHttpHandler } from './http.ts';
-import { clusterIdOf, initialMembers, type MemberIdentity } from './identity.ts';
-import { DiskJournal } from './journal.ts';
+import type { InitialMember, MemberIdentity } from './identity.ts';
 import { kvService } from './kv/service.ts';
 import { leaseService } from './lease/service.ts';
 import { Machine } from './machine.ts';
 import { maintenanceService } from './maintenance/service.ts';
 import { Member } from './member.ts';
 import { Counters } from './metrics.ts';
-import { clusterVersion } from './version.ts';
+import type { PeerTransport } from './peers/peers.ts';
+import { createFolder, exists, openFolder } from './replica/open.ts';
+import { type StartedReplica, startReplica } from './start-replica.ts';
 import { watchService } from './watch/service.ts';
 
 export interface EtcdConfig {
@@ -47,6 +47,10 @@ export interface EtcdConfig {
   readonly peerUrls?: readonly string[];
   /** What members tell clients about themselves. Default `http://localhost:2379`. */
   readonly clientUrls?: readonly string[];
+  /** `--initial-cluster`: this member among the others. Default: this member alone. */
+  readonly initialCluster?: readonly InitialMember[];
+  /** `--initial-cluster-state`: `existing` joins a cluster to which this member was added. Default `new`. */
+  readonly initialClusterState?: 'new' | 'existing';
   /** Default `etcd-cluster`. */
   readonly clusterToken?: string;
   /** Undefined keeps everything in memory only. */
@@ -55,6 +59,16 @@ export interface EtcdConfig {
   readonly logFileBytes?: number;
   /** The state is saved when the log since then weighs as much as the state, and at least this. Default 32 MiB. */
   readonly checkpointLogBytesMin?: number;
+  /** `--heartbeat-interval`; default 100. */
+  readonly heartbeatIntervalMs?: number;
+  /** `--election-timeout`; default 1000. */
+  readonly electionTimeoutMs?: number;
+  /** `--pre-vote`; default true. */
+  readonly preVote?: boolean;
+  /** `--strict-reconfig-check`; default true. */
+  readonly strictReconfigCheck?: boolean;
+  /** `--max-learners`; default 1. */
+  readonly learnersMax?: number;
   /** `--watch-progress-notify-interval`; default 10 minutes. */
   readonly progressNotifyIntervalMs?: number;
   /** `--max-request-bytes`; default 1.5 MiB. */
@@ -78,6 +92,8 @@ export interface EtcdDeps {
   readonly prng: Prng;
   /** Where `dataDir` is. */
   readonly disk?: Disk;
+  /** How the other members are reached; without it this member must be alone. */
+  readonly peers?: PeerTransport;
   /** What an operator should know; one line each. */
   readonly log: (message: string) => void;
   /** Told of every change to a key as it happens, in order; not of those in the log of a start before. */
@@ -88,7 +104,11 @@ export interface Etcd extends AsyncDisposable {
   readonly services: readonly BoundService[];
   readonly dispatcher: RpcDispatcher;
   readonly http: HttpHandler;
-  /** Resolves, with why, when the log cannot be written any more: every write is refused from then on. */
+  /** The member itself: what shows people how it is doing reads it. */
+  readonly member: Member;
+  /** Resolves when the member is part of its cluster and has told it who it is: clients may be let in. */
+  readonly ready: Promise<void>;
+  /** Resolves, with why, when this member cannot go on: its log cannot be written, or it was removed from the cluster. */
   readonly failed: Promise<unknown>;
   /** Calls this member in the same process. The channel is the caller's to dispose. */
   connect(peer?: Peer): Channel;
@@ -99,183 +119,196 @@ export interface Etcd extends AsyncDisposable {
 const requestBytesMaxDefault = 1.5 * 1024 * 1024;
 /** What gRPC may receive beyond the largest request. */
 const messageOverheadBytes = 512 * 1024;
+const heartbeatIntervalMsDefault = 100;
+const electionTimeoutMsDefault = 1000;
 
-export async function startEtcd({
-  config,
-  deps,
-}: {
+interface Start {
   readonly config: EtcdConfig;
   readonly deps: EtcdDeps;
-}): Promise<Etcd> {
-  const {
-    name = 'default',
-    peerUrls = ['http://localhost:2380'],
-    clientUrls = ['http://localhost:2379'],
-    clusterToken = 'etcd-cluster',
-    dataDir,
-  } = config;
-  const members = initialMembers([{ name, peerUrls }], clusterToken);
-  const memberId = members[0]!.id;
-  const identity = { name, memberId, clusterId: clusterIdOf([memberId]), clientUrls };
+}
+
+/** A member alone in its cluster is ready when this resolves; one of several when {@link Etcd.ready} does. */
+export async function startEtcd({ config, deps }: Start): Promise<Etcd> {
+  const { dataDir } = config;
   if (dataDir === undefined) {
+    const { identity, members } = newCluster(config);
     const machine = new Machine({ members: new Members(members), confState: confStateOf(members) });
-    return serve({ identity, machine, config, deps });
+    return serveInMemory({ config, deps }, identity, machine);
   }
   const { disk } = deps;
   assert(disk !== undefined, 'a data folder needs a disk');
   await disk.makeFolder(`${dataDir}/member`);
   const lock = await disk.lock(`${dataDir}/member/lock`);
   try {
-    return await open({ dataDir, identity, members, config, deps, disk, lock });
+    return await open({ config, deps }, disk, dataDir, lock);
   } catch (error) {
     await lock[Symbol.asyncDispose]();
     throw error;
   }
 }
 
-async function open(options: {
-  readonly dataDir: string;
-  readonly identity: MemberIdentity;
-  readonly members: readonly ClusterMember[];
-  readonly config: EtcdConfig;
-  readonly deps: EtcdDeps;
-  readonly disk: Disk;
-  readonly lock: AsyncDisposable;
-}): Promise<Etcd> {
-  const { dataDir, identity, members, config, deps, disk, lock } = options;
-  const { log } = deps;
-  const snapFolder = `${dataDir}/member/snap`;
-  const saved = await loadCheckpoint(disk, snapFolder);
-  const savedIndex = saved?.applied.index ?? 0;
-  const counters = new Counters();
-  const { promise: failed, resolve: fail } = Promise.withResolvers<unknown>();
-  const { journal, metadata, entries } = await DiskJournal.open({
+function serveInMemory({ config, deps }: Start, identity: MemberIdentity, machine: Machine): Etcd {
+  const { member, tokens } = createMember({ config, deps }, { identity, machine, applied: { index: 0, term: 1 } });
+  member.startLeases();
+  // What a compaction before the fork has left.
+  void member.compacted();
+  const ready = announce(member, deps.clock);
+  ready.catch(() => {});
+  return serve({ config, deps }, member, tokens, {
+    ready,
+    // In memory there is nothing to fail.
+    failed: new Promise(() => {}),
+    fork: (forkDeps) => serveInMemory({ config, deps: forkDeps }, identity, machine.fork()),
+    stop: async () => {},
+  });
+}
+
+async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDisposable): Promise<Etcd> {
+  const { config, deps } = start;
+  const { log, clock, prng, peers } = deps;
+  const {
+    logFileBytes = walFileBytesDefault,
+    checkpointLogBytesMin = 32 << 20,
+    heartbeatIntervalMs = heartbeatIntervalMsDefault,
+    electionTimeoutMs = electionTimeoutMsDefault,
+    preVote = true,
+  } = config;
+  let joining: NewCluster['members'] = [];
+  if (!(await exists(disk, dataDir))) {
+    const joins = config.initialClusterState === 'existing';
+    const cluster = joins ? await joinedCluster(config, peers) : newCluster(config);
+    const { memberId, clusterId } = cluster.identity;
+    if (joins) joining = cluster.members;
+    const made = { memberId, clusterId, members: joins ? undefined : cluster.members };
+    const folder = await createFolder(disk, dataDir, made, logFileBytes);
+    await folder.wal[Symbol.asyncDispose]();
+  }
+  const folder = await openFolder(disk, dataDir, logFileBytes);
+  // A member stays who it is, whatever its addresses are today.
+  const { nodeID: memberId, clusterID: clusterId } = folder.metadata;
+  const { name = 'default', clientUrls = ['http://localhost:2379'] } = config;
+  const identity = { name, memberId, clusterId, clientUrls };
+  const { promise: failed, resolve: onFailed } = Promise.withResolvers<unknown>();
+  let replica: StartedReplica | undefined;
+  const replayedTo = folder.hardState.commit;
+  const { member, tokens } = createMember(
+    start,
+    { identity, machine: folder.machine, applied: folder.applied },
+    { onApplied: () => replica?.checkpointer.consider(), isReplay: (index) => index <= replayedTo },
+  );
+  replica = startReplica({
+    identity,
+    member,
+    folder,
     disk,
-    folder: `${dataDir}/member/wal`,
-    fileBytes: config.logFileBytes ?? walFileBytesDefault,
-    metadata: Metadata.create({ nodeID: identity.memberId, clusterID: identity.clusterId }),
-    members,
-    clock: deps.clock,
-    onSynced: (seconds) => counters.walSync.observe(seconds),
-    onFailed(error) {
-      log(`the log cannot be written any more: ${error}`);
-      fail(error);
+    dataDir,
+    transport: peers,
+    joining,
+    clock,
+    prng,
+    tickMs: heartbeatIntervalMs,
+    electionTicks: Math.max(2, Math.floor(electionTimeoutMs / heartbeatIntervalMs)),
+    preVote,
+    checkpointLogBytesMin,
+    log,
+    onFailed,
+  });
+  const started = replica;
+  // What a compaction before the stop has left.
+  void member.compacted();
+  const ready = announce(member, clock);
+  ready.catch(() => {});
+  const monitor = new VersionMonitor({ member, clock, peers, log });
+  const etcd = serve(start, member, tokens, {
+    ready,
+    failed,
+    fork() {
+      throw new Error('a member with a folder does not fork: two cannot write to it');
+    },
+    async stop() {
+      monitor[Symbol.dispose]();
+      try {
+        await started[Symbol.asyncDispose]();
+      } finally {
+        await lock[Symbol.asyncDispose]();
+      }
     },
   });
-  const missing = entries[0] === undefined ? 0 : entries[0].index - savedIndex - 1;
-  if (missing > 0) throw new Error(`${dataDir}: ${missing} entries between the saved state and the log are missing`);
-  // A member stays who it is, whatever it is called today.
-  const known = { ...identity, memberId: metadata.nodeID, clusterId: metadata.clusterID };
-  const etcd = serve({
-    identity: known,
-    machine: saved?.machine ?? new Machine(),
-    config,
-    deps,
-    durable: { journal, disk, snapFolder, savedIndex, lock, failed },
-    entries: entries.filter(({ index }) => index > savedIndex),
-    counters,
-  });
-  await etcd.announced;
+  const alone =
+    folder.machine.members.all().length <= 1 && joining.length === 0 && (config.initialCluster?.length ?? 1) === 1;
+  if (alone) await Promise.race([ready, failed]);
   return etcd;
 }
 
-interface Durable {
-  readonly journal: DiskJournal;
-  readonly disk: Disk;
-  readonly snapFolder: string;
-  readonly savedIndex: number;
-  /** Nobody else opens the folder while it is held. */
-  readonly lock: AsyncDisposable;
-  readonly failed: Promise<unknown>;
-}
-
-interface ServeOptions {
-  readonly identity: MemberIdentity;
-  readonly machine: Machine;
-  readonly config: EtcdConfig;
-  readonly deps: EtcdDeps;
-  readonly durable?: Durable;
-  readonly entries?: readonly Entry[];
-  readonly counters?: Counters;
-}
-
-function serve({
-  identity,
-  machine,
-  config,
-  deps,
-  durable,
-  entries = [],
-  counters = new Counters(),
-}: ServeOptions): Etcd & {
-  readonly announced: Promise<void>;
-} {
+function createMember(
+  { config, deps }: Start,
+  of: {
+    readonly identity: MemberIdentity;
+    readonly machine: Machine;
+    readonly applied: { readonly index: number; readonly term: number };
+  },
+  hooks: { readonly onApplied?: () => void; readonly isReplay?: (index: number) => boolean } = {},
+): { readonly member: Member; readonly tokens: Tokens } {
   const {
-    progressNotifyIntervalMs = 10 * 60_000,
     requestBytesMax = requestBytesMaxDefault,
-    txnOpsMax = 128,
     quotaBytes = 2 * 1024 ** 3,
-    checkpointLogBytesMin = 32 << 20,
-    bcryptCost = 10,
-    certificateNames = false,
+    electionTimeoutMs = electionTimeoutMsDefault,
+    learnersMax = 1,
   } = config;
-  const { clock, prng, log } = deps;
-  let replayed = false;
+  const { clock, prng, log, onChanges } = deps;
+  const { onApplied, isReplay = () => false } = hooks;
   const tokens = createTokens(config.tokens ?? { kind: 'simple' }, { clock, prng });
-  const passwords = bcryptPasswords(prng);
-  const member = new Member({
-    identity,
-    machine,
-    counters,
+  const member: Member = new Member({
+    ...of,
+    counters: new Counters(),
     tokens,
-    journal: durable?.journal,
     clock,
     prng,
     requestBytesMax,
     quotaBytes,
+    electionTimeoutMs,
+    learnersMax,
     onExpiryFailed: (id, error) => log(`lease ${id.toString(16)} could not be revoked: ${error}`),
-    onApplied: () => checkpointer?.consider(),
-    onChanges: deps.onChanges && ((changes) => replayed && deps.onChanges?.(changes)),
+    ...(onApplied && { onApplied }),
+    onChanges: onChanges && ((changes) => isReplay(member.appliedIndex) || onChanges(changes)),
   });
-  const checkpointer =
-    durable &&
-    new Checkpointer({
-      disk: durable.disk,
-      clock,
-      folder: durable.snapFolder,
-      member,
-      journal: durable.journal,
-      savedIndex: durable.savedIndex,
-      logBytesMin: checkpointLogBytesMin,
-      onFailed: (error) => log(`the state could not be saved: ${error}`),
-    });
-  for (const { type, data, index } of entries) {
-    if (data === undefined || data.length === 0) continue;
-    if (type === EntryType.EntryNormal) member.replay(data, index);
-    else if (type === EntryType.EntryConfChange) {
-      machine.members.apply(ConfChange.decode(data));
-      machine.confState = confStateOf(machine.members.all());
-    }
-  }
-  replayed = true;
-  // What a compaction before the stop, or before the fork, has left.
-  void member.compacted();
+  return { member, tokens };
+}
+
+interface Life {
+  readonly ready: Promise<void>;
+  readonly failed: Promise<unknown>;
+  readonly fork: Etcd['fork'];
+  readonly stop: () => Promise<void>;
+}
+
+function serve({ config, deps }: Start, member: Member, tokens: Tokens, { ready, failed, fork, stop }: Life): Etcd {
+  const {
+    progressNotifyIntervalMs = 10 * 60_000,
+    requestBytesMax = requestBytesMaxDefault,
+    txnOpsMax = 128,
+    strictReconfigCheck = true,
+    autoCompaction,
+    bcryptCost = 10,
+    certificateNames = false,
+  } = config;
+  const { clock, log } = deps;
   const compactor =
-    config.autoCompaction &&
+    autoCompaction &&
     new AutoCompactor({
       member,
       clock,
-      settings: config.autoCompaction,
+      settings: autoCompaction,
       onFailed: (error) => log(`the history could not be compacted: ${error}`),
     });
-  const announced = announce(member);
   const messageBytesMax = requestBytesMax + messageOverheadBytes;
+  const passwords = bcryptPasswords(deps.prng);
   const authenticator = new Authenticator({ auth: () => member.machine.auth, tokens, certificateNames });
   const base = [
     kvService(member, { txnOpsMax, authenticator }),
     watchService(member, { clock, authenticator, progressNotifyIntervalMs, fragmentBytesMax: messageBytesMax }),
     leaseService(member, authenticator),
-    clusterService(member, authenticator),
+    clusterService(member, { clock, strictReconfigCheck, authenticator }),
     maintenanceService(member, authenticator),
     authService(member, { authenticator, tokens, passwords, bcryptCost }),
     healthService(),
@@ -288,40 +321,17 @@ function serve({
     services,
     dispatcher: createDispatcher({ services, clock, messageBytesMax, interceptor }),
     http: etcdHttpHandler(member),
+    member,
     connect: (peer) => connectInMemory({ services, clock, interceptor, ...(peer && { peer }) }),
-    announced,
-    // In memory there is nothing to fail.
-    failed: durable?.failed ?? new Promise(() => {}),
-    fork(forkDeps) {
-      assert(durable === undefined, 'a member with a folder does not fork: two cannot write to it');
-      return serve({ identity, machine: machine.fork(), config, deps: forkDeps });
-    },
+    ready,
+    failed,
+    fork,
     async [Symbol.asyncDispose]() {
       compactor?.[Symbol.dispose]();
+      await member.handOver();
       member[Symbol.dispose]();
       passwords[Symbol.dispose]();
-      if (durable === undefined) return;
-      const { journal, lock } = durable;
-      try {
-        await journal.flushed();
-        // What a disk did not take, it will not take now: the state before is whole.
-        if (!journal.hasFailed) await checkpointer?.finish();
-      } finally {
-        await journal[Symbol.asyncDispose]();
-        await lock[Symbol.asyncDispose]();
-      }
+      await stop();
     },
   };
-}
-
-/** Tells the cluster what only the member itself knows, where that is new. */
-async function announce(member: Member): Promise<void> {
-  const { machine, identity } = member;
-  const { memberId: memberID, name, clientUrls } = identity;
-  const known = machine.members.get(memberID);
-  if (known?.name !== name || known.clientUrls.join() !== clientUrls.join())
-    await member.propose({
-      clusterMemberAttrSet: { memberID, memberAttributes: { name, clientUrls: [...clientUrls] } },
-    });
-  if (machine.clusterVersion === '') await member.propose({ clusterVersionSet: { ver: clusterVersion } });
 }

@@ -5,8 +5,8 @@
 import { Snapshot } from '#api-etcd/gen/wal.ts';
 import type { Disk } from '#host/disk.ts';
 import type { Clock } from '#std/clock.ts';
-import type { DiskJournal } from '../journal.ts';
 import type { Member } from '../member.ts';
+import type { LogWriter } from '../replica/log-writer.ts';
 import { removeOldSnapshots, saveCheckpoint } from './save.ts';
 
 export interface CheckpointerOptions {
@@ -15,7 +15,7 @@ export interface CheckpointerOptions {
   /** `member/snap`. */
   readonly folder: string;
   readonly member: Member;
-  readonly journal: DiskJournal;
+  readonly writer: LogWriter;
   /** Index of the checkpoint that the member started from; 0 for none. */
   readonly savedIndex: number;
   /** Less than this is not worth a checkpoint. */
@@ -35,9 +35,9 @@ export class Checkpointer {
 
   /** Looks whether it is time. Called after every entry: costs nothing when it is not. */
   consider(): void {
-    const { journal, member, logBytesMin, onFailed } = this.#options;
+    const { writer, member, logBytesMin, onFailed } = this.#options;
     if (this.#running !== undefined) return;
-    if (journal.bytesSinceCheckpoint < Math.max(logBytesMin, member.store.recordBytes)) return;
+    if (writer.bytesSinceCheckpoint < Math.max(logBytesMin, member.store.recordBytes)) return;
     this.#running = this.#save()
       .catch(onFailed)
       .finally(() => {
@@ -51,17 +51,36 @@ export class Checkpointer {
     if (this.#options.member.appliedIndex > this.#savedIndex) await this.#save();
   }
 
+  /** Does something else with the folder, when no checkpoint is being written; none begins meanwhile. */
+  async alone<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#running !== undefined) await this.#running;
+    const working = work();
+    this.#running = working
+      .then(
+        () => {},
+        () => {},
+      )
+      .finally(() => {
+        this.#running = undefined;
+      });
+    return working;
+  }
+
+  /** The folder holds the state at this index. */
+  installed(index: number): void {
+    this.#savedIndex = index;
+  }
+
   async #save(): Promise<void> {
-    const { disk, folder, member, journal, clock } = this.#options;
-    const { appliedIndex: index } = member;
-    const applied = { index, term: journal.term };
+    const { disk, folder, member, writer, clock } = this.#options;
+    const { applied } = member;
     const machine = member.machine.fork();
-    journal.checkpointBegins();
+    writer.checkpointBegins();
     const startMs = clock.monotonicMs();
     await saveCheckpoint({ disk, folder, machine, applied });
     member.counters.backendCommit.observe((clock.monotonicMs() - startMs) / 1000);
-    await journal.checkpointSaved(Snapshot.create({ ...applied, confState: machine.confState }));
-    this.#savedIndex = index;
+    await writer.checkpointSaved(Snapshot.create({ ...applied, confState: machine.confState }));
+    this.#savedIndex = applied.index;
     await removeOldSnapshots(disk, folder);
   }
 }

@@ -28,9 +28,12 @@ export async function saveCheckpoint(options: {
   await disk.syncFolder(folder);
 }
 
-/** Removes raft snapshots that newer ones have replaced. */
+/** Removes what newer states have replaced. */
 export async function removeOldSnapshots(disk: Disk, folder: string): Promise<void> {
-  const names = (await disk.list(folder)).filter((name) => name.endsWith('.snap'));
+  const all = await disk.list(folder);
+  // States that came from a leader and that raft did not want.
+  for (const name of all) if (name.endsWith('.snap.db')) await disk.remove(`${folder}/${name}`);
+  const names = all.filter((name) => name.endsWith('.snap'));
   for (const name of names.slice(0, -snapshotFilesMax)) await disk.remove(`${folder}/${name}`);
 }
 
@@ -43,13 +46,18 @@ export async function loadCheckpoint(
   return file === undefined || file.length === 0 ? undefined : readBackend(file);
 }
 
-async function replaceFile(disk: Disk, path: string, pieces: Iterable<Buffer>): Promise<void> {
+/** Writes a file beside the one it replaces, a slice each turn of the event loop. */
+export async function replaceFile(
+  disk: Disk,
+  path: string,
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
   const fresh = `${path}.tmp`;
   await disk.remove(fresh);
   const file = await disk.open(fresh);
   try {
     let at = 0;
-    let slice: Buffer[] = [];
+    let slice: Uint8Array[] = [];
     let waiting = 0;
     const write = async () => {
       const bytes = Buffer.concat(slice);
@@ -59,7 +67,7 @@ async function replaceFile(disk: Disk, path: string, pieces: Iterable<Buffer>): 
       at += bytes.length;
       await nextTurn();
     };
-    for (const piece of pieces) {
+    for await (const piece of pieces) {
       slice.push(piece);
       waiting += piece.length;
       if (waiting >= sliceBytes) await write();

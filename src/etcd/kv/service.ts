@@ -7,17 +7,19 @@ import {
   type RangeRequest,
   RangeResponse,
   type ResponseHeader,
+  TxnRequest,
   type TxnResponse,
 } from '#api-etcd/gen/rpc.ts';
 import { type BoundService, bind, type CallContext } from '#rpc/call.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
+import type { Caller } from '../auth/caller.ts';
 import { checkTxnPermission } from '../auth/check-request.ts';
 import type { Member } from '../member.ts';
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from './check.ts';
 import { putCost, txnCost } from './quota.ts';
 import { hasRevisionFilters, isDefaultOrder, range } from './range.ts';
-import { checkTxnAgainst, comparePath, isReadOnly, txn } from './write.ts';
+import { checkTxnAgainst, comparePath, isReadOnly, isSerializable, txn } from './write.ts';
 
 export interface KvOptions {
   /** Operations in one transaction. */
@@ -38,7 +40,15 @@ export function kvService(member: Member, { txnOpsMax, authenticator }: KvOption
       checkRange(request);
       checkRead(request, context);
       member.counters.ranges++;
-      return withHeader(member, range(member.store, request));
+      const ready = request.serializable ? undefined : member.linearized();
+      if (ready === undefined) return withHeader(member, range(member.store, request));
+      // The request's bytes are the socket's only until the first wait.
+      const kept = { ...request, key: Buffer.from(request.key), rangeEnd: Buffer.from(request.rangeEnd) };
+      return ready.then(() => {
+        // What the caller may do can have changed meanwhile.
+        checkRead(kept, context);
+        return withHeader(member, range(member.store, kept));
+      });
     },
 
     async rangeStream(request, sink, context) {
@@ -51,6 +61,7 @@ export function kvService(member: Member, { txnOpsMax, authenticator }: KvOption
       // The request's bytes are the socket's only until the first wait.
       let key = Buffer.from(request.key);
       const rangeEnd = Buffer.from(request.rangeEnd);
+      if (!request.serializable) await member.linearized();
       const { store } = member;
       const pinned = request.revision > 0 ? request.revision : store.revision;
       const whole = range(store, { ...request, key, rangeEnd, countOnly: true });
@@ -104,11 +115,11 @@ export function kvService(member: Member, { txnOpsMax, authenticator }: KvOption
       const caller = authenticator.callerOf(context);
       if (!isReadOnly(request))
         return answer(member, member.propose({ txn: request }, caller) as TxnResponse | Promise<TxnResponse>);
-      const { machine, store } = member;
-      checkTxnPermission(machine, machine.auth.current(caller), request);
-      const path = comparePath(store, request);
-      checkTxnAgainst(machine, request, path);
-      return { ...txn(machine, request, path), header: member.header() };
+      const ready = isSerializable(request) ? undefined : member.linearized();
+      if (ready === undefined) return read(member, request, caller);
+      // The request's bytes are the socket's only until the first wait.
+      const kept = TxnRequest.decode(TxnRequest.encode(request));
+      return ready.then(() => read(member, kept, caller));
     },
 
     async compact({ revision, physical }, context) {
@@ -119,6 +130,15 @@ export function kvService(member: Member, { txnOpsMax, authenticator }: KvOption
       return withHeader(member, answered);
     },
   });
+}
+
+/** A transaction that writes nothing. */
+function read(member: Member, request: TxnRequest, caller: Caller): TxnResponse {
+  const { machine, store } = member;
+  checkTxnPermission(machine, machine.auth.current(caller), request);
+  const path = comparePath(store, request);
+  checkTxnAgainst(machine, request, path);
+  return { ...txn(machine, request, path), header: member.header() };
 }
 
 interface WithHeader {

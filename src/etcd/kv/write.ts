@@ -116,6 +116,12 @@ export function isReadOnly({ success, failure }: TxnRequest): boolean {
   return success.every(reads) && failure.every(reads);
 }
 
+/** Asks for nothing newer than what this member has. */
+export function isSerializable({ success, failure }: TxnRequest): boolean {
+  const stale = ({ request }: RequestOp) => request.case === 'requestRange' && request.value.serializable;
+  return success.every(stale) && failure.every(stale);
+}
+
 function branch(request: TxnRequest, succeeded: boolean): readonly RequestOp[] {
   return succeeded ? request.success : request.failure;
 }

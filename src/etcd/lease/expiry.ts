@@ -49,6 +49,15 @@ export class LeaseExpiry implements Disposable {
     this.#expired.delete(id);
   }
 
+  /** Another member leads: it counts now. */
+  clear(): void {
+    this.#deadlines.clear();
+    this.#expired.clear();
+    this.#heap = [];
+    this.#timer?.timer[Symbol.dispose]();
+    this.#timer = undefined;
+  }
+
   /** Milliseconds left, not under 0; undefined for a lease that is not known. */
   remainingMs(id: bigint): number | undefined {
     const atMs = this.#deadlines.get(id);

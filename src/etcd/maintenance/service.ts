@@ -1,5 +1,5 @@
 /** The Maintenance service. */
-import { etcdError } from '#api-etcd/errors.ts';
+import { etcdError, etcdErrorMessage } from '#api-etcd/errors.ts';
 import { AlarmRequest_AlarmAction, type AlarmResponse, AlarmType, Maintenance } from '#api-etcd/gen/rpc.ts';
 import { type BoundService, bind } from '#rpc/call.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
@@ -9,22 +9,24 @@ import { hashKv } from './hash-kv.ts';
 import { sendSnapshot } from './snapshot.ts';
 
 export function maintenanceService(member: Member, authenticator: Authenticator): BoundService {
-  const { machine, store, identity } = member;
   return bind(Maintenance, {
     status(_request, context) {
       authenticator.knownCallerOf(context);
       const bytes = member.storeBytes;
+      const errors = member.machine.alarms.map(
+        ({ memberID, alarm }) => `memberID:${memberID} alarm:${alarmName(alarm)} `,
+      );
       return {
         header: member.header(),
         version: serverVersion,
         dbSize: bytes,
-        leader: identity.memberId,
-        raftIndex: member.appliedIndex,
+        leader: member.leader,
+        raftIndex: member.committedIndex,
         raftTerm: member.term,
         raftAppliedIndex: member.appliedIndex,
-        errors: machine.alarms.map(({ memberID, alarm }) => `memberID:${memberID} alarm:${alarmName(alarm)} `),
+        errors: member.leader === 0n ? [...errors, etcdErrorMessage('noLeader')] : errors,
         dbSizeInUse: bytes,
-        isLearner: false,
+        isLearner: member.isLearner,
         storageVersion: '',
         dbSizeQuota: member.quotaBytes,
         downgradeInfo: { enabled: false, targetVersion: '' },
@@ -40,7 +42,7 @@ export function maintenanceService(member: Member, authenticator: Authenticator)
 
     hashKV({ revision }, context) {
       authenticator.checkAdmin(context);
-      return { header: member.header(), ...hashKv(store, revision) };
+      return { header: member.header(), ...hashKv(member.store, revision) };
     },
 
     async snapshot(_request, sink, context) {
@@ -54,9 +56,10 @@ export function maintenanceService(member: Member, authenticator: Authenticator)
       return { header: undefined };
     },
 
-    moveLeader({ targetID }, context) {
+    async moveLeader({ targetID }, context) {
       authenticator.checkAdmin(context);
-      if (targetID !== identity.memberId) throw etcdError('badLeaderTransferee');
+      if (!member.isLeader) throw etcdError('notLeader');
+      await member.moveLeader(targetID);
       return { header: undefined };
     },
   });

@@ -15,8 +15,7 @@ const blobBytes = 32 << 10;
 const messagesPerTurn = 8;
 
 export async function sendSnapshot(member: Member, sink: Sink<SnapshotResponse>): Promise<void> {
-  const { machine, appliedIndex, term } = member;
-  const file = backendFile(machine.fork(), { index: appliedIndex, term });
+  const file = backendFile(member.machine.fork(), member.applied);
   const hash = createHash('sha256');
   let left = file.size;
   let sent = 0;

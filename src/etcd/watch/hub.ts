@@ -6,9 +6,13 @@ import { EventCache, type Watcher, wants } from './watcher.ts';
 /** Takes the changes that a watcher wants; all of one revision, in order. */
 export type Deliver = (watcher: Watcher, changes: readonly Version[], events: EventCache) => void;
 
+/** Serves a watcher that misses something from history. */
+export type CatchUp = (watcher: Watcher) => void;
+
 interface Listener {
   readonly watcher: Watcher;
   readonly deliver: Deliver;
+  readonly catchUp: CatchUp;
   /** What it is to be told of the revision at hand. */
   changes: Version[] | undefined;
 }
@@ -22,8 +26,8 @@ export class WatchHub {
     return this.#listeners.size;
   }
 
-  add(watcher: Watcher, deliver: Deliver): void {
-    const listener: Listener = { watcher, deliver, changes: undefined };
+  add(watcher: Watcher, deliver: Deliver, catchUp: CatchUp): void {
+    const listener: Listener = { watcher, deliver, catchUp, changes: undefined };
     this.#listeners.set(watcher, listener);
     const { range } = watcher;
     if (!range.isOneKey) {
@@ -47,6 +51,19 @@ export class WatchHub {
     const listeners = this.#byKey.get(range.from);
     listeners?.delete(listener);
     if (listeners?.size === 0) this.#byKey.delete(range.from);
+  }
+
+  /**
+   * Another store, further on, has taken the place of the one that was watched up to `revision`: everybody is served what lies between
+   * from its history.
+   */
+  storeReplaced(revision: number): void {
+    for (const { watcher, catchUp } of [...this.#listeners.values()]) {
+      this.delete(watcher);
+      watcher.synced = false;
+      watcher.nextRevision = Math.max(watcher.nextRevision, revision + 1);
+      catchUp(watcher);
+    }
   }
 
   /** Tells everybody who wants to know of the changes of one revision. */

@@ -22,11 +22,10 @@ export function watchService(
 ): BoundService {
   return bind(Watch, {
     async watch(requests, sink, context) {
-      const { store, hub } = member;
       const stream = new ServerWatchStream(
         {
-          store,
-          hub,
+          store: () => member.store,
+          hub: member.hub,
           clock,
           header: (revision) => member.header(revision),
           checkRead: (key, rangeEnd) => member.machine.auth.checkRead(authenticator.callerOf(context), key, rangeEnd),

@@ -22,7 +22,8 @@ import type { WatchHub } from './hub.ts';
 import { EventCache, type Watcher, wants } from './watcher.ts';
 
 export interface WatchStreamOptions {
-  readonly store: Store;
+  /** The store as it is now: not to be kept. */
+  readonly store: () => Store;
   readonly hub: WatchHub;
   readonly clock: Clock;
   readonly header: (revision: number) => ResponseHeader;
@@ -82,7 +83,7 @@ export class ServerWatchStream {
   }
 
   #create(request: WatchCreateRequest): void {
-    const { store } = this.#options;
+    const store = this.#options.store();
     const { watchId, startRevision, filters } = request;
     const key = request.key.length === 0 ? Uint8Array.of(0) : request.key;
     const range = keyRange(key, request.rangeEnd);
@@ -114,7 +115,7 @@ export class ServerWatchStream {
       busy: false,
     };
     this.#watchers.set(watcher.id, watcher);
-    if (synced) this.#options.hub.add(watcher, this.#deliver);
+    if (synced) this.#options.hub.add(watcher, this.#deliver, this.#lagging);
     if (watcher.progressNotify) this.#armProgress();
     this.#send({ watchId: watcher.id, created: true });
     if (!synced) this.#catchUp();
@@ -147,7 +148,7 @@ export class ServerWatchStream {
 
   /** One answer for all watchers, once every one of them has seen everything up to it. */
   #progressOfAll(): void {
-    const { revision } = this.#options.store;
+    const { revision } = this.#options.store();
     const watchers = [...this.#watchers.values()];
     if (watchers.length === 0 || watchers.some((watcher) => !watcher.synced || revision < watcher.startRevision))
       return;
@@ -163,7 +164,7 @@ export class ServerWatchStream {
   }
 
   #reportProgress(): void {
-    const { revision } = this.#options.store;
+    const { revision } = this.#options.store();
     let again = false;
     for (const watcher of this.#watchers.values()) {
       if (!watcher.progressNotify) continue;
@@ -188,6 +189,11 @@ export class ServerWatchStream {
     this.#sendEvents(watcher, changes[0]!.main, changes, events);
   };
 
+  /** Called by the hub when only history has what the watcher misses. */
+  readonly #lagging = (): void => {
+    if (!this.#ended) this.#catchUp();
+  };
+
   #sendEvents(watcher: Watcher, revision: number, changes: readonly Version[], cache: EventCache): void {
     watcher.busy = true;
     const events = changes.map((change) => cache.get(change, watcher.prevKv));
@@ -210,7 +216,7 @@ export class ServerWatchStream {
 
   #send(response: Partial<WatchResponse>): void {
     const { store, header } = this.#options;
-    this.#write(WatchResponse.create({ header: header(store.revision), ...response }));
+    this.#write(WatchResponse.create({ header: header(store().revision), ...response }));
   }
 
   #write(response: WatchResponse): void {
@@ -248,7 +254,8 @@ export class ServerWatchStream {
   }
 
   #serveHistory(watcher: Watcher): void {
-    const { store, hub } = this.#options;
+    const { hub } = this.#options;
+    const store = this.#options.store();
     const current = store.revision;
     if (watcher.nextRevision < store.compactRevision) {
       this.#watchers.delete(watcher.id);
@@ -263,6 +270,6 @@ export class ServerWatchStream {
     if (changes.length > 0) this.#sendEvents(watcher, current, changes, new EventCache(store.compactRevision));
     if (next <= current) return;
     watcher.synced = true;
-    hub.add(watcher, this.#deliver);
+    hub.add(watcher, this.#deliver, this.#lagging);
   }
 }

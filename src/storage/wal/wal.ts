@@ -250,9 +250,14 @@ class Collected {
       case RecordType.state:
         this.hardState = HardState.decode(data);
         return;
-      case RecordType.snapshot:
-        this.snapshots.push(Snapshot.decode(data));
+      case RecordType.snapshot: {
+        const snapshot = Snapshot.decode(data);
+        this.snapshots.push(snapshot);
+        // A state that came from the leader: the log goes on after it, whatever it had before.
+        const last = this.entries.at(-1)?.index;
+        if (last !== undefined && snapshot.index > last) this.entries.length = 0;
         return;
+      }
     }
   }
 

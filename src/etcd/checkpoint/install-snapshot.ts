@@ -1,0 +1,54 @@
+/**
+ * A state that comes from the leader: the backend file arrives beside ours, under the name that upstream gives it, and takes its place once raft has
+ * said that it shall.
+ */
+import type { Message, Snapshot as RaftSnapshot } from '#api-etcd/gen/raft.ts';
+import { Snapshot as RaftSnapshotCodec } from '#api-etcd/gen/raft.ts';
+import { Snapshot as SnapshotFile } from '#api-etcd/gen/snap.ts';
+import type { Disk } from '#host/disk.ts';
+import { crc32c } from '#std/crc32c.ts';
+import type { Machine } from '../machine.ts';
+import { type AppliedPlace, readBackend } from './backend.ts';
+import { replaceFile } from './save.ts';
+import { snapshotFileName } from './v2-snapshot.ts';
+
+/** Stores the database that came with a MsgSnap. */
+export async function storeDatabase(
+  disk: Disk,
+  folder: string,
+  { snapshot }: Message,
+  database: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  if (snapshot === undefined) throw new Error('a snapshot message without a snapshot');
+  await disk.makeFolder(folder);
+  await replaceFile(disk, databasePath(folder, snapshot.metadata.index), database);
+  await disk.syncFolder(folder);
+}
+
+/**
+ * Makes the state that was stored the member's own.
+ * @throws BboltError for a damaged file; nothing has changed then
+ */
+export async function installSnapshot(
+  disk: Disk,
+  folder: string,
+  snapshot: RaftSnapshot,
+): Promise<{ readonly machine: Machine; readonly applied: AppliedPlace }> {
+  const { index, term, confState } = snapshot.metadata;
+  const path = databasePath(folder, index);
+  const file = await disk.read(path);
+  if (file === undefined) throw new Error(`${path} is gone`);
+  const { machine, applied } = readBackend(file);
+  machine.confState = confState;
+  await disk.rename(path, `${folder}/db`);
+  const data = RaftSnapshotCodec.encode(snapshot);
+  const framed = SnapshotFile.encode(SnapshotFile.create({ crc: crc32c(data), data }));
+  await replaceFile(disk, `${folder}/${snapshotFileName({ index, term })}`, [framed]);
+  await disk.syncFolder(folder);
+  // The file may be a little newer than the snapshot that announced it: its entries must not be applied twice.
+  return { machine, applied: applied.index > index ? applied : { index, term } };
+}
+
+function databasePath(folder: string, index: number): string {
+  return `${folder}/${index.toString(16).padStart(16, '0')}.snap.db`;
+}

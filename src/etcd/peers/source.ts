@@ -1,0 +1,67 @@
+/** What a member answers on its peer port besides raft. */
+import { isEtcdError } from '#api-etcd/errors.ts';
+import { promote } from '../cluster/promote.ts';
+import { renewHere, timeToLive } from '../lease/service.ts';
+import { hashKv } from '../maintenance/hash-kv.ts';
+import type { Member } from '../member.ts';
+import { type PeerErrorName, peerError } from './peer-error.ts';
+import type { PeerSource } from './peer-network.ts';
+
+/** Errors of the member that members have words of their own for. */
+const peerErrors: readonly (readonly [Parameters<typeof isEtcdError>[1], PeerErrorName])[] = [
+  ['compacted', 'compacted'],
+  ['futureRevision', 'futureRevision'],
+  ['memberNotFound', 'memberNotFound'],
+  ['memberNotLearner', 'memberNotLearner'],
+  ['learnerNotReady', 'learnerNotReady'],
+];
+
+export function peerSource(member: Member): PeerSource {
+  /** Only the leader answers, and only when it has made sure that it is the leader. */
+  const leading = async () => {
+    try {
+      await member.linearized();
+    } catch {
+      throw peerError('leaseTimeout');
+    }
+    if (!member.isLeader) throw peerError('notPrimary');
+  };
+  return {
+    members: () => member.machine.members.all(),
+    clusterVersion: () => member.machine.clusterVersion || undefined,
+    storageVersion: () => undefined,
+    hashKv: (revision) =>
+      translated(() => {
+        const { store } = member;
+        return { ...hashKv(store, revision), revision: store.revision };
+      }),
+    async promote(id) {
+      if (!member.isLeader) throw peerError('memberNotFound');
+      return promote(member, id).catch(translate);
+    },
+    async renewLease(id) {
+      await leading();
+      const ttl = renewHere(member, id);
+      if (ttl === undefined) throw peerError('leaseNotFound');
+      return ttl;
+    },
+    async leaseTimeToLive(id, keys) {
+      await leading();
+      return timeToLive(member, id, keys);
+    },
+    downgradeEnabled: async () => false,
+  };
+}
+
+function translated<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    return translate(error);
+  }
+}
+
+function translate(error: unknown): never {
+  for (const [ours, theirs] of peerErrors) if (isEtcdError(error, ours)) throw peerError(theirs);
+  throw error;
+}
