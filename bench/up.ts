@@ -19,14 +19,14 @@ if (process.getuid?.() !== 0) {
   process.stdout.write('up: needs root\n');
   process.exit(0);
 }
-enterOwnNamespaces();
+const runId = enterOwnNamespaces();
 
 const times = Number(/--times=(\d+)/.exec(process.argv.join(' '))?.[1] ?? 7);
 const pods = 30;
 const root = new URL('..', import.meta.url).pathname;
 const wherry = join(root, 'bin/wherry');
 const home = mkdtempSync(join(tmpdir(), 'wherry-bench-'));
-const name = `bench${process.pid % 10_000}`;
+const name = `bench${runId}`;
 const data = join(home, 'data');
 const cluster = ['--name', name, '--data-dir', data];
 const env = { ...process.env, HOME: home, KUBECONFIG: join(home, 'kubeconfig') };

@@ -1,16 +1,17 @@
 /**
- * `wherry up` is killed with SIGKILL at seeded moments while four writers create, replace, patch and delete over TLS. After each restart:
- * every acknowledged write is there, containers kept their pid and start time, and a watch from a revision seen before the crash tells every
- * write since, in order. Needs root and the reference packages.
+ * `wherry up` is killed with SIGKILL at seeded moments of a mixed workload: over TLS, four writers create, replace, patch and delete, and a fifth makes a deployment
+ * larger and smaller, so that containers are being made and removed. After each restart: every acknowledged write is there; the containers that are left in peace kept
+ * their pid and start time and are the same to the kubelet; the other deployment gets to its size; a watch from a revision seen before the crash tells
+ * every write since, in order and once. Needs root and the reference packages.
  *
- *     bin/node e2e/crashes.ts [--times=10] [--seed=1]
+ *     bin/node e2e/crashes.ts [--times=100] [--seed=1]
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { systemClock } from '#host/clock.ts';
 import { createKubeClient, type ResourceClient } from '#kube-client/client.ts';
 import type { ApiObject } from '#kube-client/resource-ref.ts';
@@ -23,16 +24,16 @@ import { enterOwnNamespaces } from './own-namespaces.ts';
 import { eventually, type Running, run, start } from './shell.ts';
 import { createSteps } from './steps.ts';
 
-enterOwnNamespaces();
+const runId = enterOwnNamespaces();
 
 const { values } = parseArgs({
-  options: { times: { type: 'string', default: '10' }, seed: { type: 'string', default: '1' } },
+  options: { times: { type: 'string', default: '100' }, seed: { type: 'string', default: '1' } },
 });
 const times = Number(values.times);
 const prng = seededPrng(Number(values.seed));
 const wherry = new URL('../bin/wherry', import.meta.url).pathname;
 const home = mkdtempSync(join(tmpdir(), 'wherry-crashes-'));
-const name = `crash${process.pid % 10_000}`;
+const name = `crash${runId}`;
 const dataDir = join(home, 'data');
 const env = { HOME: home, KUBECONFIG: join(home, 'kubeconfig') };
 const cluster = ['--name', name, '--data-dir', dataDir];
@@ -49,8 +50,12 @@ type Held = number | undefined;
 const writersCount = 4;
 const namesEach = 5;
 const killWithinMs = 400;
+const resizeEveryMs = 60;
+const sizeMax = 3;
 const held = new Map<string, Held>();
 let writeNumber = 0;
+let writesCount = 0;
+let resizesCount = 0;
 let up: Running;
 
 const before = takeInventory(mine);
@@ -59,9 +64,11 @@ try {
     await startUp();
     await kubectl('create', 'deployment', 'hello', '--image=wherry/hello:1', '--replicas=2');
     await kubectl('rollout', 'status', 'deployment/hello', '--timeout=30s');
+    await kubectl('create', 'deployment', 'changing', '--image=wherry/hello:1', '--replicas=0');
   });
   for (let time = 1; time <= times; time++) await step(`kill ${time}`, crash);
 } finally {
+  process.stdout.write(`${writesCount} acknowledged writes, ${resizesCount} changes of size\n`);
   await step('down --purge: nothing is left', async () => {
     await run(wherry, ['down', '--purge', ...cluster], { env });
     await assertInventory(before, mine);
@@ -83,7 +90,7 @@ async function startUp(): Promise<void> {
 }
 
 /** With the cluster administrator's certificate, on connections of their own: none outlives a crash. */
-async function connect(): Promise<{ readonly maps: ResourceClient<ConfigMap>; readonly fetch: AsyncDisposable }> {
+async function connect(): Promise<Connection> {
   const { stdout } = await kubectl('config', 'view', '--raw', '--minify', '-o', 'json');
   const config = JSON.parse(stdout) as KubeconfigView;
   const decode = (text: string) => Buffer.from(text, 'base64').toString();
@@ -99,7 +106,25 @@ async function connect(): Promise<{ readonly maps: ResourceClient<ConfigMap>; re
   });
   const client = createKubeClient({ fetch, clock: systemClock, prng });
   const ref = { group: '', version: 'v1', resource: 'configmaps', kind: 'ConfigMap', namespaced: true };
-  return { maps: client.resource<ConfigMap>(ref, 'default'), fetch };
+  const apps = { group: 'apps', version: 'v1', resource: 'deployments', kind: 'Deployment', namespaced: true };
+  return {
+    maps: client.resource<ConfigMap>(ref, 'default'),
+    deployments: client.resource<Deployment>(apps, 'default'),
+    fetch,
+  };
+}
+interface Connection {
+  readonly maps: ResourceClient<ConfigMap>;
+  readonly deployments: ResourceClient<Deployment>;
+  readonly fetch: AsyncDisposable;
+}
+interface Deployment extends ApiObject {
+  readonly spec: { readonly replicas: number };
+  readonly status?: {
+    readonly replicas?: number;
+    readonly readyReplicas?: number;
+    readonly observedGeneration?: number;
+  };
 }
 interface KubeconfigView {
   readonly clusters: readonly { readonly cluster: { readonly server: string; 'certificate-authority-data': string } }[];
@@ -109,26 +134,33 @@ interface KubeconfigView {
 }
 
 async function crash(): Promise<void> {
-  const { maps, fetch } = await connect();
+  const { maps, deployments, fetch } = await connect();
   const since = (await maps.list()).metadata.resourceVersion!;
-  const containers = containersRunning();
+  const { replicas: size } = (await deployments.get('changing')).spec;
+  const containers = await containersLeftInPeace();
   assert.equal(containers.length, 2, containers.join('\n'));
   const acknowledged: string[][] = [];
+  const firstWrite = Promise.withResolvers<void>();
   const inFlight = new Map<string, Held>();
   const writers = Array.from({ length: writersCount }, (_, writer) => {
     acknowledged.push([]);
-    return write(maps, writer, acknowledged[writer]!, inFlight);
+    return write(maps, writer, acknowledged[writer]!, inFlight, firstWrite.resolve);
   });
-  await sleep(20 + below(prng, killWithinMs));
+  const sizes = resize(deployments, size);
+  await firstWrite.promise;
+  await sleep(below(prng, killWithinMs));
   up.child.kill('SIGKILL');
   await up.ended;
   await Promise.all(writers);
+  const possibleSizes = await sizes;
   await fetch[Symbol.asyncDispose]();
 
   await startUp();
-  assert.deepEqual(containersRunning(), containers, 'containers kept pid and start time');
-  const { maps: again, fetch: secondFetch } = await connect();
+  const { maps: again, deployments: deploymentsAgain, fetch: secondFetch } = await connect();
   try {
+    await eventually('the kubelet has the same containers', containersLeftInPeace, (now) =>
+      isDeepStrictEqual(now, containers),
+    );
     const there = new Map(
       (await again.list()).items.map((item) => [item.metadata.name, Number(item.data?.['n'])] as const),
     );
@@ -143,14 +175,40 @@ async function crash(): Promise<void> {
       assert.deepEqual(
         told.filter((event) => known.has(event)),
         list,
-        'the watch tells each acknowledged write, in order',
+        'the watch tells each acknowledged write, in order and once',
       );
     }
+    const { replicas } = (await deploymentsAgain.get('changing')).spec;
+    assert.ok(possibleSizes.includes(replicas), `size ${replicas}, acknowledged was one of ${possibleSizes}`);
+    await eventually(
+      `the deployment has its size, ${replicas}`,
+      () => deploymentsAgain.get('changing'),
+      ({ metadata, status = {} }) =>
+        status.observedGeneration === metadata.generation &&
+        (status.replicas ?? 0) === replicas &&
+        (status.readyReplicas ?? 0) === replicas,
+    );
     // What was in flight is settled by what is there.
     for (const key of inFlight.keys()) held.set(key, there.get(key));
-    assert.ok(acknowledged.flat().length > 0, 'nothing was written');
+    writesCount += acknowledged.flat().length;
   } finally {
     await secondFetch[Symbol.asyncDispose]();
+  }
+}
+
+/** Changes the size of a deployment again and again until the connection ends. @returns the sizes it may have now: the last one acknowledged, and the one in flight */
+async function resize(deployments: ResourceClient<Deployment>, before: number): Promise<readonly number[]> {
+  for (let size = before; ; ) {
+    const next = below(prng, sizeMax + 1);
+    try {
+      await deployments.patch('changing', 'merge', { spec: { replicas: next } });
+    } catch (error) {
+      if (error instanceof StatusError) throw error;
+      return [size, next];
+    }
+    size = next;
+    resizesCount++;
+    await sleep(resizeEveryMs);
   }
 }
 
@@ -160,6 +218,7 @@ async function write(
   writer: number,
   acknowledged: string[],
   inFlight: Map<string, Held>,
+  onWrite: () => void,
 ): Promise<void> {
   for (;;) {
     const key = `w${writer}-${below(prng, namesEach)}`;
@@ -180,6 +239,7 @@ async function write(
     }
     inFlight.delete(key);
     held.set(key, will);
+    onWrite();
     const type = { create: 'ADDED', update: 'MODIFIED', patch: 'MODIFIED', delete: 'DELETED' }[verb];
     acknowledged.push(`${type} ${key} ${will ?? was}`);
   }
@@ -202,15 +262,31 @@ async function replay(maps: ResourceClient<ConfigMap>, since: string): Promise<s
   return told;
 }
 
-/** `command (pid) started at TICKS`, sorted. */
-function containersRunning(): string[] {
-  return takeInventory(mine)
-    .processes.filter((line) => /^(\/bin)?\/hello/.test(line))
-    .map((line) => {
-      const pid = /\((\d+)\)/.exec(line)![1]!;
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      // Field 22; counted after the name, which may hold anything.
-      return `${line} started at ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`;
-    })
+/** `POD: container ID, restarted N times: command (pid) started at TICKS` of the deployment that nobody changes, sorted. */
+async function containersLeftInPeace(): Promise<readonly string[]> {
+  const { stdout } = await kubectl('get', 'pods', '-l', 'app=hello', '-o', 'json');
+  const { items } = JSON.parse(stdout) as {
+    readonly items: readonly {
+      readonly metadata: { readonly name: string };
+      readonly status: {
+        readonly containerStatuses?: readonly { readonly containerID?: string; readonly restartCount: number }[];
+      };
+    }[];
+  };
+  return items
+    .flatMap(({ metadata, status }) =>
+      (status.containerStatuses ?? []).map(({ containerID = '', restartCount }) => {
+        const id = containerID.replace(/^.*:\/\//, '');
+        const processes = takeInventory({ only: (text) => id !== '' && text.includes(id) }).processes;
+        return `${metadata.name}: container ${id}, restarted ${restartCount} times: ${processes.map(withStart).join('; ')}`;
+      }),
+    )
     .sort();
+}
+
+function withStart(line: string): string {
+  const pid = /\((\d+)\)$/.exec(line)![1]!;
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  // Field 22; counted after the name, which may hold anything.
+  return `${line} started at ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`;
 }

@@ -13,7 +13,7 @@ import { enterOwnNamespaces } from './own-namespaces.ts';
 import { eventually, type Running, run, start } from './shell.ts';
 import { createSteps } from './steps.ts';
 
-enterOwnNamespaces();
+const runId = enterOwnNamespaces();
 
 const root = new URL('..', import.meta.url).pathname;
 const wherry = join(root, 'bin/wherry');
@@ -30,7 +30,7 @@ const ready = () =>
   );
 let up: Running;
 
-const real = ['--name', `own${process.pid % 10_000}`, '--data-dir', join(home, 'real')];
+const real = ['--name', `own${runId}`, '--data-dir', join(home, 'real')];
 await step('up with a real node, get nodes', async () => {
   up = start(wherry, ['up', ...real], env);
   await ready();

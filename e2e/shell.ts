@@ -11,6 +11,10 @@ export interface Result {
 export interface RunOptions {
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Of a plain user, for instance. */
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly cwd?: string;
   /** What a failure is; by default any exit code but 0. */
   readonly mayFail?: boolean;
   readonly timeoutMs?: number;
@@ -18,9 +22,15 @@ export interface RunOptions {
 
 /** Rejects when the program fails (unless it may) or takes too long. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
-  const { input = '', env = {}, mayFail = false, timeoutMs = 60_000 } = options;
+  const { input = '', env = {}, mayFail = false, timeoutMs = 60_000, uid, gid, cwd } = options;
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(command, args, {
+      env: { ...process.env, ...env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+      ...(uid !== undefined && { uid }),
+      ...(gid !== undefined && { gid }),
+      ...(cwd !== undefined && { cwd }),
+    });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (chunk: Buffer) => {
@@ -68,11 +78,25 @@ export interface Running {
   readonly output: () => string;
   /** Resolves with the exit code. */
   readonly ended: Promise<number | null>;
+  /** Ctrl-C on its terminal: SIGINT for it and whatever it started in the foreground. Resolves with the exit code. */
+  interrupt(): Promise<number | null>;
 }
 
-/** Starts a program and leaves it running. */
-export function start(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Running {
-  const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+/** Starts a program and leaves it running, as the foreground job of a terminal of its own. */
+export function start(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  { uid, gid, cwd }: Pick<RunOptions, 'uid' | 'gid' | 'cwd'> = {},
+): Running {
+  const child = spawn(command, args, {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+    ...(uid !== undefined && { uid }),
+    ...(gid !== undefined && { gid }),
+    ...(cwd !== undefined && { cwd }),
+  });
   let output = '';
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => {
@@ -82,5 +106,26 @@ export function start(command: string, args: readonly string[], env: Readonly<Re
     child.on('close', (code) => resolve(code));
     child.on('error', () => resolve(null));
   });
-  return { child, output: () => output, ended };
+  return {
+    child,
+    output: () => output,
+    ended,
+    interrupt() {
+      if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid!, 'SIGINT');
+      return ended;
+    },
+  };
+}
+
+/** Waits until `wherry up` says that it is ready. Rejects with what it said when it ends before. */
+export async function untilReady(up: Running): Promise<void> {
+  await eventually(
+    'up is ready',
+    async () => up.output(),
+    (text) => {
+      if (up.child.exitCode !== null) throw new Error(`up ended: ${text}`);
+      return text.includes('ready in');
+    },
+    60_000,
+  );
 }

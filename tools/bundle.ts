@@ -3,7 +3,7 @@
  * Native packages stay outside. Written to a folder of its own first, then swapped in: a launcher never sees half a bundle.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 
@@ -12,6 +12,8 @@ const start = performance.now();
 if (spawnSync(process.execPath, [join(root, 'tools/gen.ts')], { stdio: 'inherit' }).status !== 0) process.exit(1);
 
 const fresh = mkdtempSync(join(root, '.dist-'));
+// Whoever may read the checkout may run it.
+chmodSync(fresh, 0o755);
 await build({
   absWorkingDir: root,
   // A thread's program is a file of its own.

@@ -28,18 +28,32 @@ export function kubeconfigText(entry: KubeconfigEntry): string {
   return withEntry('', entry, '');
 }
 
-/** @throws KubeconfigError when the file is no kubeconfig */
+/** @throws KubeconfigError when the file is no kubeconfig, or cannot be read or written */
 export async function mergeKubeconfig(path: string, entry: KubeconfigEntry): Promise<void> {
-  const text = (await readIfThere(path))?.toString('utf8') ?? '';
-  await makeFolder(dirname(path), 0o700);
-  await replaceFile(path, withEntry(text, entry, path), { mode: 0o600 });
+  const text = (await readFile(path)) ?? '';
+  const merged = withEntry(text, entry, path);
+  try {
+    await makeFolder(dirname(path), 0o700);
+    await replaceFile(path, merged, { mode: 0o600 });
+  } catch (error) {
+    throw new KubeconfigError(`${path} cannot be written: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** undefined when it is not there. */
+async function readFile(path: string): Promise<string | undefined> {
+  try {
+    return (await readIfThere(path))?.toString('utf8');
+  } catch (error) {
+    throw new KubeconfigError(`${path} cannot be read: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** Takes the entries away; the current context goes with them. Nothing there is fine. */
 export async function removeFromKubeconfig(path: string, name: string): Promise<void> {
-  const bytes = await readIfThere(path);
-  if (bytes === undefined) return;
-  const document = read(bytes.toString('utf8'), path);
+  const text = await readFile(path);
+  if (text === undefined) return;
+  const document = read(text, path);
   let changed = false;
   for (const section of sections) {
     const list = document.get(section);

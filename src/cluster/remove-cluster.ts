@@ -55,6 +55,7 @@ export async function removeCluster(
     await removeTree(paths.podLogs);
   }
   await removeTree(paths.run);
-  if (options.kubeconfig !== undefined) await removeFromKubeconfig(options.kubeconfig, `wherry-${name}`);
   if (options.purge) await removeTree(paths.data);
+  // Last, as the file is somebody else's and may be unreadable.
+  if (options.kubeconfig !== undefined) await removeFromKubeconfig(options.kubeconfig, `wherry-${name}`);
 }

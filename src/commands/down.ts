@@ -1,4 +1,5 @@
 /** `wherry down`: stops the cluster and takes it away: containers, mounts, cgroups, links, rules, the context; `--purge` the data too. */
+import { KubeconfigError } from '#cluster/kubeconfig.ts';
 import { clusterNameProblem, clusterPaths, defaultClusterName } from '#cluster/paths.ts';
 import { removeCluster } from '#cluster/remove-cluster.ts';
 import { systemClock } from '#host/clock.ts';
@@ -36,7 +37,7 @@ export const down: Command = async (args, { env, stdout, stderr }) => {
   const paths = clusterPaths(name, environment, parsed.string('data-dir'));
   const running = readRunning(paths);
   if (running !== undefined) await stopRunning(running, stopWaitMs);
-  await removeCluster(
+  const removed = removeCluster(
     {
       name,
       paths,
@@ -56,6 +57,10 @@ export const down: Command = async (args, { env, stdout, stderr }) => {
         ),
     },
   );
+  await removed.catch((error: unknown) => {
+    if (!(error instanceof KubeconfigError)) throw error;
+    throw new CommandError(ExitCode.environment, `${error.message}; everything else is removed`, { cause: error });
+  });
   stdout.write(
     parsed.bool('purge') ? `cluster ${name} is gone\n` : `cluster ${name} is down; its data stays in ${paths.data}\n`,
   );

@@ -6,7 +6,10 @@ import { type ClusterPaths, clusterNameProblem, clusterPaths, defaultClusterName
 import { type Cluster, startCluster } from '#cluster/start-cluster.ts';
 import { systemClock } from '#host/clock.ts';
 import { nodeHostname } from '#host/hostname.ts';
+import { LockedError } from '#host/lock-file.ts';
 import { systemPrng } from '#host/random.ts';
+import { BboltError } from '#storage/bbolt/format.ts';
+import { WalError } from '#storage/wal/wal.ts';
 import { type Command, type CommandContext, CommandError, ExitCode } from './command.ts';
 import { runtimeEndpointFlag, runtimeEndpointOf } from './container-runtime-endpoint.ts';
 import { giveToCaller, kubeconfigPath, pathEnvironment } from './environment.ts';
@@ -148,6 +151,8 @@ function startError(error: unknown, parsed: Parsed): unknown {
     );
   if (code === 'ENOSPC') return environment(`no space left on device: ${path ?? message}`);
   if (code === 'EACCES' || code === 'EPERM') return environment(`${message}: no permission; use sudo, or --data-dir`);
+  // A store that another process has open, or that is damaged: the file, the place and the reason.
+  if ([LockedError, WalError, BboltError].some((type) => error instanceof type)) return environment(message);
   if (error instanceof KubeconfigError) return environment(`${message}; it was left as it is: use --kubeconfig FILE`);
   return error;
 }

@@ -22,7 +22,8 @@ export function validateConfigMap(object: KubeObject): FieldError[] {
     for (const problem of configKeyProblems(key)) errors.push(invalid(`binaryData[${key}]`, key, problem));
     bytes += decodedLength(value);
   }
-  if (bytes > dataBytesMax) errors.push(tooLong('', dataBytesMax));
+  // Upstream's path has one element without a name, which it writes as an empty subscript.
+  if (bytes > dataBytesMax) errors.push(tooLong('[]', dataBytesMax));
   return errors;
 }
 
