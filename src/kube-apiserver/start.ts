@@ -39,6 +39,7 @@ import { createOpenApi } from './openapi/openapi.ts';
 import { createPipeline, type Handler, type RequestContext, type Stage } from './pipeline.ts';
 import type { ObjectReader } from './reader.ts';
 import { ResourceRegistry } from './registry.ts';
+import { BookmarkTimer } from './rest/bookmark-timer.ts';
 import { dispatch } from './rest/dispatch.ts';
 import type { RecordedWrite, RestDeps } from './rest/scope.ts';
 import { EncodedMemo } from './serialize/encoded-memo.ts';
@@ -175,6 +176,7 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
     cache,
     registry,
     admission,
+    bookmarks: scope.use(new BookmarkTimer(clock)),
     clock,
     prng,
     memo: new EncodedMemo(),

@@ -78,8 +78,8 @@ export interface ResourceClient<T extends ApiObject> {
 export interface KubeClient {
   /** @param namespace undefined or empty for cluster-scoped resources and for all namespaces */
   resource<T extends ApiObject>(ref: ResourceRef, namespace?: string): ResourceClient<T>;
-  /** GET of any path, such as `/api` or `/readyz`; JSON. */
-  raw<T>(path: string, signal?: AbortSignal): Promise<T>;
+  /** GET of any path, such as `/api` or `/readyz`; JSON, in the forms that `accept` names. */
+  raw<T>(path: string, signal?: AbortSignal, accept?: string): Promise<T>;
   /** The same client, whose writes state why they are made (header `x-wherry-cause`). */
   withCause(cause: string): KubeClient;
 }
@@ -90,7 +90,8 @@ export function createKubeClient(config: KubeClientConfig, cause?: string): Kube
   return {
     resource: <T extends ApiObject>(ref: ResourceRef, namespace = '') =>
       resourceClient<T>(config, ref, namespace, cause),
-    raw: (path, signal) => exchangeJson(config, { method: 'GET', target: path, ...(signal && { signal }) }),
+    raw: (path, signal, accept) =>
+      exchangeJson(config, { method: 'GET', target: path, ...(signal && { signal }), ...(accept && { accept }) }),
     withCause: (text) => createKubeClient(config, text.slice(0, causeLengthMax)),
   };
 }

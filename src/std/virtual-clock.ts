@@ -3,20 +3,12 @@
  * so that one program and one seed always give one order. Between two timers the microtask queue drains.
  */
 import type { Clock, Timer } from './clock.ts';
-
-interface Due {
-  readonly atMs: number;
-  readonly sequence: number;
-  readonly callback: () => void;
-  cancelled: boolean;
-}
+import { TimerHeap } from './timer-heap.ts';
 
 export class VirtualClock implements Clock {
   #nowMs = 0;
   readonly #epochMs: number;
-  #sequence = 0;
-  /** Binary min-heap by (atMs, sequence). */
-  readonly #heap: Due[] = [];
+  readonly #timers = new TimerHeap();
 
   /** @param epochMs wall time at the start; the default is an arbitrary fixed day, so that runs repeat. */
   constructor(epochMs = 1_767_225_600_000) {
@@ -32,30 +24,18 @@ export class VirtualClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void): Timer {
-    const due: Due = {
-      atMs: this.#nowMs + Math.max(0, delayMs),
-      sequence: this.#sequence++,
-      callback,
-      cancelled: false,
-    };
-    this.#push(due);
-    return {
-      [Symbol.dispose]: () => {
-        due.cancelled = true;
-      },
-    };
+    return this.#timers.add(this.#nowMs + Math.max(0, delayMs), callback);
   }
 
   /** How many timers are pending; a disposed component leaves none. */
   get pending(): number {
-    return this.#heap.reduce((count, due) => count + (due.cancelled ? 0 : 1), 0);
+    return this.#timers.size;
   }
 
   /** Time until the next timer in ms, or undefined when nothing is scheduled. */
   get nextInMs(): number | undefined {
-    this.#dropCancelled();
-    const next = this.#heap[0];
-    return next === undefined ? undefined : next.atMs - this.#nowMs;
+    const { nextAtMs } = this.#timers;
+    return nextAtMs === undefined ? undefined : nextAtMs - this.#nowMs;
   }
 
   /**
@@ -65,51 +45,11 @@ export class VirtualClock implements Clock {
   async advance(ms: number, settle: () => Promise<void>): Promise<void> {
     const untilMs = this.#nowMs + ms;
     await settle();
-    for (;;) {
-      this.#dropCancelled();
-      const next = this.#heap[0];
-      if (next === undefined || next.atMs > untilMs) break;
-      this.#pop();
-      this.#nowMs = next.atMs;
-      next.callback();
+    for (let due = this.#timers.takeDue(untilMs); due !== undefined; due = this.#timers.takeDue(untilMs)) {
+      this.#nowMs = due.atMs;
+      due.callback();
       await settle();
     }
     this.#nowMs = untilMs;
   }
-
-  #dropCancelled(): void {
-    while (this.#heap[0]?.cancelled) this.#pop();
-  }
-
-  #push(due: Due): void {
-    const heap = this.#heap;
-    heap.push(due);
-    for (let child = heap.length - 1; child > 0; ) {
-      const parent = (child - 1) >> 1;
-      if (!before(heap[child]!, heap[parent]!)) break;
-      [heap[child], heap[parent]] = [heap[parent]!, heap[child]!];
-      child = parent;
-    }
-  }
-
-  #pop(): void {
-    const heap = this.#heap;
-    const last = heap.pop()!;
-    if (heap.length === 0) return;
-    heap[0] = last;
-    for (let parent = 0; ; ) {
-      const left = 2 * parent + 1;
-      const right = left + 1;
-      let least = parent;
-      if (left < heap.length && before(heap[left]!, heap[least]!)) least = left;
-      if (right < heap.length && before(heap[right]!, heap[least]!)) least = right;
-      if (least === parent) return;
-      [heap[parent], heap[least]] = [heap[least]!, heap[parent]!];
-      parent = least;
-    }
-  }
-}
-
-function before(a: Due, b: Due): boolean {
-  return a.atMs < b.atMs || (a.atMs === b.atMs && a.sequence < b.sequence);
 }

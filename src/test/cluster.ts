@@ -20,6 +20,7 @@ import type { Version } from '#mvcc/version.ts';
 import { type CertificateAuthority, createAuthority } from '#pki/certificate-authority.ts';
 import { createServiceAccountKey } from '#pki/service-account-key.ts';
 import type { Clock } from '#std/clock.ts';
+import { OneTimerClock } from '#std/one-timer-clock.ts';
 import { type Prng, randomBytes, seededPrng } from '#std/prng.ts';
 import { Scope } from '#std/scope.ts';
 import { VirtualClock } from '#std/virtual-clock.ts';
@@ -30,8 +31,11 @@ import { Trace, type Write } from './trace.ts';
 export interface ClusterOptions {
   /** `hollow` (default): one node whose containers are records; `none`: the control plane alone. */
   readonly node?: 'hollow' | 'none';
-  /** `virtual`: time stands still but for `advance`. Default `real`. */
-  readonly clock?: 'virtual' | 'real';
+  /**
+   * `virtual`: time stands still but for `advance`. Default `real`. Clusters that are given one clock live in one time: advancing one of them
+   * advances all.
+   */
+  readonly clock?: 'virtual' | 'real' | Clock;
   /**
    * Everything random comes from it: on the virtual clock the same seed and the same test give the same history, to the byte. Drawn when left
    * out; `cluster.seed` tells it.
@@ -98,10 +102,10 @@ export class Cluster implements AsyncDisposable {
 
   /** Resolves when the API serves and the node is registered. */
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
-    const clock = options.clock === 'virtual' ? new VirtualClock() : systemClock;
+    const clock = clockOf(options.clock ?? 'real');
     const seed = options.seed ?? systemPrng().uint32();
     const prng = seededPrng(seed);
-    const repeats = options.seed !== undefined || options.clock === 'virtual';
+    const repeats = options.seed !== undefined || clock instanceof VirtualClock;
     const log = options.log ?? (() => {});
     const trace = new Trace(options.onWrite);
     const [authority, { privateKey }] = await Promise.all([
@@ -120,6 +124,7 @@ export class Cluster implements AsyncDisposable {
   static async #on(base: Base): Promise<Cluster> {
     const { options, etcd, clock, prng, keys } = base;
     const scope = new Scope();
+    if (clock instanceof OneTimerClock) scope.use(clock);
     scope.use(etcd);
     const log = options.log ?? (() => {});
     try {
@@ -192,7 +197,7 @@ export class Cluster implements AsyncDisposable {
    * its node.
    */
   async fork(): Promise<Cluster> {
-    const clock = this.#clock instanceof VirtualClock ? new VirtualClock(this.#clock.now()) : systemClock;
+    const clock = this.#clock instanceof VirtualClock ? new VirtualClock(this.#clock.now()) : clockOf('real');
     const seed = this.#forkSeeds.uint32();
     const prng = seededPrng(seed);
     const log = this.#options.log ?? (() => {});
@@ -245,6 +250,12 @@ export class Cluster implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#scope[Symbol.asyncDispose]();
   }
+}
+
+/** A cluster in real time keeps one timer, the next that is due, whatever it waits for. */
+function clockOf(clock: 'virtual' | 'real' | Clock): Clock {
+  if (clock === 'virtual') return new VirtualClock();
+  return clock === 'real' ? new OneTimerClock(systemClock) : clock;
 }
 
 /** On a virtual clock nobody waits for a timer that no one moves: time passes while the cluster starts. */

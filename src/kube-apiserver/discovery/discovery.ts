@@ -50,12 +50,23 @@ interface Group {
 export function createDiscovery(registry: ResourceRegistry, serverAddress: () => string): Discovery {
   let generation = -1;
   let groups: readonly Group[] = [];
+  let documents = new Map<string, Aggregated>();
   const current = () => {
     if (generation !== registry.generation) {
+      documents = new Map();
       groups = groupsOf(registry.all().map(({ resource }) => resource));
       generation = registry.generation;
     }
     return groups;
+  };
+  const aggregated = (path: string): Aggregated => {
+    const all = current();
+    let document = documents.get(path);
+    if (document === undefined) {
+      document = aggregatedOf(all, path === '/api');
+      documents.set(path, document);
+    }
+    return document;
   };
   return {
     answer(context) {
@@ -65,7 +76,7 @@ export function createDiscovery(registry: ResourceRegistry, serverAddress: () =>
         return undefined;
       const accept = header(request.headers, 'accept');
       if ((path === '/api' || path === '/apis') && wantsAggregated(accept))
-        return aggregated(current(), path === '/api', header(request.headers, 'if-none-match'));
+        return answerAggregated(aggregated(path), header(request.headers, 'if-none-match'));
       const document = documentOf(path, current(), serverAddress());
       if (document === undefined) return undefined;
       const { contentType, body } = encodeValue(document, negotiate(accept, isPretty(info.query), false));
@@ -194,7 +205,22 @@ function wantsAggregated(accept: string | undefined): boolean {
   return false;
 }
 
-function aggregated(groups: readonly Group[], core: boolean, known: string | undefined): HttpResponse {
+interface Aggregated {
+  readonly body: Uint8Array;
+  readonly etag: string;
+}
+
+function answerAggregated({ body, etag }: Aggregated, known: string | undefined): HttpResponse {
+  const headers: [string, string][] = [
+    ['content-type', aggregatedType],
+    ['etag', etag],
+    ['vary', 'Accept'],
+    ['cache-control', 'public'],
+  ];
+  return known === etag ? { status: 304, headers, body: new Uint8Array(0) } : { status: 200, headers, body };
+}
+
+function aggregatedOf(groups: readonly Group[], core: boolean): Aggregated {
   const items = groups
     .filter(({ name }) => (name === '') === core)
     .map(({ name, versions }) => ({
@@ -208,14 +234,7 @@ function aggregated(groups: readonly Group[], core: boolean, known: string | und
   const body = Buffer.from(
     `${JSON.stringify({ kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2', metadata: {}, items })}\n`,
   );
-  const etag = `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"`;
-  const headers: [string, string][] = [
-    ['content-type', aggregatedType],
-    ['etag', etag],
-    ['vary', 'Accept'],
-    ['cache-control', 'public'],
-  ];
-  return known === etag ? { status: 304, headers, body: new Uint8Array(0) } : { status: 200, headers, body };
+  return { body, etag: `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"` };
 }
 
 function discoveryEntry(resource: Resource): object {

@@ -14,6 +14,7 @@ import { includeObjectOf } from '../serialize/table.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { WatchCache } from '../storage/watch-cache.ts';
 import type { UserInfo } from '../user.ts';
+import type { BookmarkTimer } from './bookmark-timer.ts';
 
 /** The parts of the server that verbs use. */
 export interface RestDeps {
@@ -24,6 +25,7 @@ export interface RestDeps {
   readonly registry: ResourceRegistry;
   readonly memo: EncodedMemo;
   readonly admission: readonly AdmissionPlugin[];
+  readonly bookmarks: BookmarkTimer;
   readonly clock: Clock;
   readonly prng: Prng;
   /** A lease that ends about `ttlSeconds` from now; many objects share one. */

@@ -1,22 +1,16 @@
 /** Changes on their way from the cache to one watcher: bounded, so that a reader who stands still is dropped and nobody else waits. */
 import type { StatusError } from '#kube-machinery/status.ts';
-import type { Clock, Timer } from '#std/clock.ts';
 import type { KindChange } from '../storage/kind-cache.ts';
 
 /** Changes that may wait for their reader; beyond it the watch ends and the client begins again. */
 export const waitingMax = 10_000;
 
 export class WatchQueue {
-  readonly #clock: Clock;
   #waiting: KindChange[] = [];
   #ended = false;
   #error: StatusError | undefined;
   #wake: (() => void) | undefined;
   readonly #onEnd: (() => void)[] = [];
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
 
   /** What the watcher is told before the end. */
   get error(): StatusError | undefined {
@@ -33,17 +27,14 @@ export class WatchQueue {
     this.#wake?.();
   }
 
-  /** What waits, or `idle` after `idleMs` without anything, or `ended` when all was taken and no more will come. */
-  async take(idleMs: number | undefined): Promise<readonly KindChange[] | 'idle' | 'ended'> {
+  /** What waits; `idle` when a bookmark is due and nothing waits; `ended` when all was taken and no more will come. */
+  async take(): Promise<readonly KindChange[] | 'idle' | 'ended'> {
     if (this.#waiting.length === 0 && !this.#ended) {
       await new Promise<void>((resolve) => {
-        let timer: Timer | undefined;
         this.#wake = () => {
-          timer?.[Symbol.dispose]();
           this.#wake = undefined;
           resolve();
         };
-        if (idleMs !== undefined) timer = this.#clock.after(idleMs, this.#wake);
       });
     }
     if (this.#waiting.length > 0) {
@@ -52,6 +43,11 @@ export class WatchQueue {
       return taken;
     }
     return this.#ended ? 'ended' : 'idle';
+  }
+
+  /** Has whoever waits take `idle`. */
+  nudge(): void {
+    this.#wake?.();
   }
 
   /** Ends with an ERROR event. */

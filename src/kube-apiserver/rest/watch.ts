@@ -18,7 +18,6 @@ import { WatchQueue } from './watch-queue.ts';
 
 /** Watches without a timeout end after this long or up to twice that; upstream's --min-request-timeout. */
 const minTimeoutSeconds = 1800;
-const bookmarkIntervalMs = 60_000;
 
 type Test = (item: StoredObject) => boolean;
 
@@ -43,7 +42,7 @@ export async function watch(scope: RestScope): Promise<HttpResponse> {
     );
   // Nothing waits from here until the watch follows the cache: no change falls between.
   const kind = cache.kind(served.resource.storagePath);
-  const queue = new WatchQueue(clock);
+  const queue = new WatchQueue();
   const start = withState ? cache.revision : from;
   let initial: readonly StoredObject[] = [];
   if (withState) initial = kind.range(prefix);
@@ -63,6 +62,10 @@ export async function watch(scope: RestScope): Promise<HttpResponse> {
   const timeoutMs = (options.timeoutSeconds ?? minTimeoutSeconds + below(deps.prng, minTimeoutSeconds)) * 1000;
   const timer = clock.after(timeoutMs, () => queue.end());
   queue.onEnd(() => timer[Symbol.dispose]());
+  if (options.bookmarks) {
+    const bookmarks = deps.bookmarks.follow(() => queue.nudge());
+    queue.onEnd(() => bookmarks[Symbol.dispose]());
+  }
   if (request.signal.aborted) queue.end();
   else request.signal.addEventListener('abort', () => queue.end(), { once: true });
 
@@ -100,7 +103,7 @@ export async function watch(scope: RestScope): Promise<HttpResponse> {
       if (batch.length > 0) yield Buffer.concat(batch);
       let bookmarked = start;
       for (;;) {
-        const changes = await queue.take(options.bookmarks ? bookmarkIntervalMs : undefined);
+        const changes = await queue.take();
         if (changes === 'ended') break;
         if (changes === 'idle') {
           if (cache.revision > bookmarked) {
