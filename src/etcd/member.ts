@@ -228,7 +228,7 @@ export class Member implements Disposable {
     const bytes = Buffer.allocUnsafe(size);
     InternalRaftRequest.write(entry, bytes, 0);
     const answered = this.#waiters.wait(id);
-    replica.propose(bytes);
+    replica.propose(id, bytes);
     return answered;
   }
 
@@ -371,6 +371,10 @@ export class Member implements Disposable {
     if (waiter === undefined) return;
     if (error === undefined) waiter.resolve(response);
     else waiter.reject(error);
+  }
+
+  isWaitedFor(id: bigint): boolean {
+    return this.#waiters.has(id);
   }
 
   /** Whether a change of membership may be made; whoever waits for one that may not is told why. */

@@ -131,6 +131,7 @@ export function startReplica(options: StartReplicaOptions): StartedReplica {
         else onFailed(new Error('the member has been permanently removed from the cluster'));
       },
       applied: () => member.settled(),
+      isWanted: (id) => member.isWaitedFor(id),
       leaderChanged: (leader) => member.leaderChanged(leader),
       readConfirmed: (context, index) => member.readConfirmed(context, index),
       sendSnapshot: (message) => sendState(message, member, network),

@@ -7,7 +7,7 @@ import type { Disk } from '#host/disk.ts';
 import type { Version } from '#mvcc/version.ts';
 import type { BoundService, CallContext, Channel, Peer } from '#rpc/call.ts';
 import { connectInMemory } from '#rpc/in-memory.ts';
-import { createDispatcher, type Interceptor, type RpcDispatcher } from '#rpc/server.ts';
+import { createDispatcher, type RpcDispatcher } from '#rpc/server.ts';
 import { assert } from '#std/assert.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
@@ -26,6 +26,7 @@ import { clusterService } from './cluster/service.ts';
 import { VersionMonitor } from './cluster/version-monitor.ts';
 import { electionService } from './concurrency/election.ts';
 import { lockService } from './concurrency/lock.ts';
+import { gate } from './gate.ts';
 import { healthService } from './health/service.ts';
 import { etcdHttpHandler } from './http.ts';
 import type { InitialMember, MemberIdentity } from './identity.ts';
@@ -316,7 +317,7 @@ function serve({ config, deps }: Start, member: Member, tokens: Tokens, { ready,
   // Locks and elections are clients of this very member, on behalf of whoever calls.
   const asCaller = ({ peer }: CallContext) => connectInMemory({ services: base, clock, peer });
   const services = [...base, lockService(asCaller), electionService(asCaller)];
-  const interceptor: Interceptor = (_method, context) => authenticator.tokenKnown(context);
+  const interceptor = gate(member, authenticator);
   return {
     services,
     dispatcher: createDispatcher({ services, clock, messageBytesMax, interceptor }),

@@ -1,4 +1,5 @@
 /** The KV service. */
+import { etcdError } from '#api-etcd/errors.ts';
 import {
   type CompactionResponse,
   type DeleteRangeResponse,
@@ -37,6 +38,7 @@ export function kvService(member: Member, { txnOpsMax, authenticator }: KvOption
   };
   return bind(KV, {
     range(request, context) {
+      if (member.isLearner && !request.serializable) throw etcdError('notSupportedForLearner');
       checkRange(request);
       checkRead(request, context);
       member.counters.ranges++;

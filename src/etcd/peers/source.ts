@@ -1,10 +1,10 @@
 /** What a member answers on its peer port besides raft. */
-import { isEtcdError } from '#api-etcd/errors.ts';
+import { etcdError, isEtcdError } from '#api-etcd/errors.ts';
 import { promote } from '../cluster/promote.ts';
 import { renewHere, timeToLive } from '../lease/service.ts';
 import { hashKv } from '../maintenance/hash-kv.ts';
 import type { Member } from '../member.ts';
-import { type PeerErrorName, peerError } from './peer-error.ts';
+import { isPeerError, type PeerErrorName, peerError } from './peer-error.ts';
 import type { PeerSource } from './peer-network.ts';
 
 /** Errors of the member that members have words of their own for. */
@@ -59,6 +59,12 @@ function translated<T>(call: () => T): T {
   } catch (error) {
     return translate(error);
   }
+}
+
+/** What another member has said, as our clients are told; anything else as it is. */
+export function fromPeer(error: unknown): unknown {
+  for (const [ours, theirs] of peerErrors) if (isPeerError(error, theirs)) return etcdError(ours);
+  return error;
 }
 
 function translate(error: unknown): never {

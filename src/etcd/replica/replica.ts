@@ -41,6 +41,8 @@ export interface ReplicaEvents {
   /** Everything that is committed by now is applied. */
   applied(): void;
   leaderChanged(leader: bigint): void;
+  /** Whether somebody still waits for the request. */
+  isWanted(id: bigint): boolean;
   /** The state as of this read request is committed: see `reads.ts`. */
   readConfirmed(context: Uint8Array, index: number): void;
   /** A follower needs the state: what goes to it instead of `message`. */
@@ -78,9 +80,13 @@ export class Replica implements AsyncDisposable {
   readonly #options: ReplicaOptions;
   readonly #node: RawNode;
   #proposals: Uint8Array[] = [];
+  /** Of the requests in them. */
+  #proposalIds: bigint[] = [];
   /** Entries to apply, in order, with what to tell raft when they are. */
   readonly #applying: Message[] = [];
   #applyAt = 0;
+  /** Proposals have waited for a leader. */
+  #held = false;
   #scheduled = false;
   #leader: bigint = noNode;
   #appliedIndex: number;
@@ -156,9 +162,10 @@ export class Replica implements AsyncDisposable {
     this.#armTick();
   }
 
-  /** An entry for the log. When nobody leads, it waits for who will. */
-  propose(data: Uint8Array): void {
+  /** An entry for the log. When nobody leads, it waits for who will, as long as somebody waits for the entry. */
+  propose(id: bigint, data: Uint8Array): void {
     this.#proposals.push(data);
+    this.#proposalIds.push(id);
     this.#schedule();
   }
 
@@ -253,9 +260,26 @@ export class Replica implements AsyncDisposable {
   }
 
   #takeProposals(): void {
-    if (this.#proposals.length === 0 || this.#node.leader === noNode) return;
+    if (this.#proposals.length === 0) return;
+    if (this.#node.leader === noNode) {
+      this.#held = true;
+      return;
+    }
+    if (this.#held) this.#forgetGivenUp();
+    if (this.#proposals.length === 0) return;
     // Refused while leadership is handed over, or too much is uncommitted: they are tried again with the next tick.
-    if (this.#node.proposeBatch(this.#proposals) === undefined) this.#proposals = [];
+    this.#held = this.#node.proposeBatch(this.#proposals) !== undefined;
+    if (this.#held) return;
+    this.#proposals = [];
+    this.#proposalIds = [];
+  }
+
+  /** A client that was told of a timeout must not see its write happen minutes later. */
+  #forgetGivenUp(): void {
+    const { isWanted } = this.#options.events;
+    const ids = this.#proposalIds;
+    this.#proposals = this.#proposals.filter((_, i) => isWanted(ids[i]!));
+    this.#proposalIds = ids.filter(isWanted);
   }
 
   #noteLeader(): void {

@@ -42,6 +42,10 @@ export class Waiters<T> {
     });
   }
 
+  has(id: bigint): boolean {
+    return this.#waiting.has(id);
+  }
+
   /** Whoever waits for `id` here is answered; undefined for an entry that another member, or nobody, waits for. */
   take(id: bigint): Pick<Waiter<T>, 'resolve' | 'reject'> | undefined {
     const waiter = this.#waiting.get(id);

@@ -1,0 +1,356 @@
+/** Several members as one: elections, writes and reads through any of them, failures, changes of membership, members that come late. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { isEtcdError } from '#api-etcd/errors.ts';
+import { Cluster, Lease, Maintenance } from '#api-etcd/gen/rpc.ts';
+import { createEtcdClient, type EtcdClient } from '#etcd-client/client.ts';
+import { drainTurns } from '#host/event-loop.ts';
+import { utf8Decode, utf8Encode } from '#std/bytes.ts';
+import { seededPrng } from '#std/prng.ts';
+import { VirtualClock } from '#std/virtual-clock.ts';
+import { MemoryDisk } from '#storage/memory-disk.ts';
+import { MemoryPeers } from '#testkit/memory-peers.ts';
+import type { InitialMember } from './identity.ts';
+import { type Etcd, type EtcdConfig, startEtcd } from './start.ts';
+
+const bytes = utf8Encode;
+const timeout = 30_000;
+
+/** A cluster whose time moves by itself while the test waits. */
+class TestCluster implements AsyncDisposable {
+  readonly clock = new VirtualClock();
+  readonly peers = new MemoryPeers();
+  readonly disks = new Map<string, MemoryDisk>();
+  readonly members = new Map<string, Etcd>();
+  readonly #prng = seededPrng(7);
+  readonly #initial: InitialMember[];
+  readonly #config: EtcdConfig;
+
+  constructor(names: readonly string[], config: EtcdConfig = {}) {
+    this.#initial = names.map(initial);
+    this.#config = config;
+  }
+
+  static async start(names: readonly string[], config: EtcdConfig = {}): Promise<TestCluster> {
+    const cluster = new TestCluster(names, config);
+    await Promise.all(names.map((name) => cluster.startMember(name)));
+    await cluster.until(() => cluster.leaderName !== undefined);
+    await cluster.passes(Promise.all([...cluster.members.values()].map(({ ready }) => ready)));
+    return cluster;
+  }
+
+  async startMember(name: string, config: EtcdConfig = {}): Promise<Etcd> {
+    const disk = this.disks.get(name) ?? new MemoryDisk();
+    this.disks.set(name, disk);
+    const { peerUrls } = initial(name);
+    const etcd = await startEtcd({
+      config: {
+        name,
+        peerUrls,
+        clientUrls: [`http://${name}:2379`],
+        dataDir: name,
+        initialCluster: this.#initial,
+        ...this.#config,
+        ...config,
+      },
+      deps: { clock: this.clock, prng: this.#prng, disk, peers: this.peers.transport(peerUrls), log: () => {} },
+    });
+    this.members.set(name, etcd);
+    return etcd;
+  }
+
+  /** As by a power cut. */
+  kill(name: string): void {
+    const etcd = this.members.get(name)!;
+    this.disks.set(name, this.disks.get(name)!.afterCrash());
+    this.members.delete(name);
+    // What it still does reaches nobody: its disk is another one, its network is closed.
+    this.peers.isolate(etcd.member.identity.memberId);
+    etcd[Symbol.asyncDispose]().then(undefined, () => {});
+  }
+
+  client(name: string): EtcdClient {
+    return createEtcdClient(this.members.get(name)!.connect(), this.clock);
+  }
+
+  get leaderName(): string | undefined {
+    const found = [...this.members].filter(([, { member }]) => member.isLeader);
+    return found.sort(([, a], [, b]) => b.member.term - a.member.term)[0]?.[0];
+  }
+
+  get followerNames(): string[] {
+    return [...this.members.keys()].filter((name) => name !== this.leaderName);
+  }
+
+  /** Lets time pass until something is so. */
+  async until(isSo: () => boolean): Promise<void> {
+    for (let step = 0; step < 2000; step++) {
+      if (isSo()) return;
+      await this.clock.advance(20, drainTurns);
+    }
+    assert.fail('it never came to that');
+  }
+
+  /** Lets time pass until a promise settles. */
+  async passes<T>(promise: PromiseLike<T>): Promise<T> {
+    let settled = false;
+    const mark = () => {
+      settled = true;
+    };
+    promise.then(mark, mark);
+    await this.until(() => settled);
+    return promise;
+  }
+
+  put(name: string, key: string, value: string) {
+    return this.passes(this.client(name).put({ key: bytes(key), value: bytes(value) }));
+  }
+
+  async get(name: string, key: string, serializable = false): Promise<string | undefined> {
+    const { kvs } = await this.passes(this.client(name).range({ key: bytes(key), serializable }));
+    return kvs[0] && utf8Decode(kvs[0].value);
+  }
+
+  /** All members have applied the same, and hold the same. */
+  async agree(): Promise<void> {
+    const all = [...this.members.values()].map(({ member }) => member);
+    await this.until(() => new Set(all.map(({ appliedIndex }) => appliedIndex)).size === 1);
+    const hashes = await Promise.all(
+      [...this.members.values()].map((etcd) => etcd.connect().unary(Maintenance.methods.hashKV, { revision: 0 })),
+    );
+    assert.equal(new Set(hashes.map(({ hash, hashRevision }) => `${hash}@${hashRevision}`)).size, 1);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.passes(Promise.all([...this.members.values()].map((etcd) => etcd[Symbol.asyncDispose]())));
+  }
+}
+
+function initial(name: string): InitialMember {
+  return { name, peerUrls: [`http://${name}:2380`] };
+}
+
+const three = ['a', 'b', 'c'];
+
+describe('three members', { timeout }, () => {
+  test('write and read through any of them, and agree', async () => {
+    await using cluster = await TestCluster.start(three);
+    for (const name of three) await cluster.put(name, `from-${name}`, name);
+    for (const name of three) assert.equal(await cluster.get(name, 'from-b'), 'b');
+    await cluster.agree();
+    const { members } = await cluster.passes(
+      cluster.members.get('a')!.connect().unary(Cluster.methods.memberList, { linearizable: true }),
+    );
+    assert.deepEqual(members.map(({ name, clientURLs }) => [name, clientURLs]).sort(), [
+      ['a', ['http://a:2379']],
+      ['b', ['http://b:2379']],
+      ['c', ['http://c:2379']],
+    ]);
+    await cluster.until(() => cluster.members.get('a')!.member.machine.clusterVersion === '3.5.0');
+  });
+
+  test('the leader is killed: the others go on, and it comes back with everything', async () => {
+    await using cluster = await TestCluster.start(three);
+    await cluster.put('a', 'before', '1');
+    const killed = cluster.leaderName!;
+    cluster.kill(killed);
+    await cluster.until(() => cluster.leaderName !== undefined);
+    const [one] = cluster.followerNames;
+    await cluster.put(one!, 'meanwhile', '2');
+    cluster.peers.heal();
+    await cluster.startMember(killed);
+    await cluster.agree();
+    for (const name of three) {
+      assert.equal(await cluster.get(name, 'before'), '1');
+      assert.equal(await cluster.get(name, 'meanwhile'), '2');
+    }
+  });
+
+  test('a leader that is cut off answers no linearizable read and no write, only what it has', async () => {
+    await using cluster = await TestCluster.start(three);
+    await cluster.put('a', 'k', 'old');
+    const old = cluster.leaderName!;
+    cluster.peers.isolate(cluster.members.get(old)!.member.identity.memberId);
+    const others = three.filter((name) => name !== old);
+    const read = cluster.client(old).range({ key: bytes('k') });
+    read.catch(() => {});
+    await cluster.until(() => others.some((name) => cluster.members.get(name)!.member.isLeader));
+    const leader = others.find((name) => cluster.members.get(name)!.member.isLeader)!;
+    await cluster.put(leader, 'k', 'new');
+    assert.equal(await cluster.get(old, 'k', true), 'old');
+    await assert.rejects(
+      cluster.passes(read),
+      (error) => isEtcdError(error, 'timeout') || isEtcdError(error, 'timeoutLeaderFailed'),
+    );
+    await assert.rejects(cluster.put(old, 'k', 'lost'));
+    cluster.peers.heal();
+    await cluster.agree();
+    assert.equal(await cluster.get(old, 'k'), 'new');
+  });
+
+  test('a clean stop of the leader hands over: the next write waits for no election', async () => {
+    await using cluster = await TestCluster.start(three);
+    const leader = cluster.leaderName!;
+    const [follower] = cluster.followerNames;
+    const stopping = cluster.members.get(leader)![Symbol.asyncDispose]();
+    cluster.members.delete(leader);
+    const startMs = cluster.clock.monotonicMs();
+    await cluster.until(() => cluster.leaderName !== undefined);
+    assert.ok(cluster.clock.monotonicMs() - startMs < 500, 'before an election could have begun');
+    await cluster.put(follower!, 'k', 'v');
+    await cluster.passes(stopping);
+  });
+
+  test('move-leader, only by the leader and only to a voter', async () => {
+    await using cluster = await TestCluster.start(three);
+    const leader = cluster.leaderName!;
+    const [follower] = cluster.followerNames as [string];
+    const targetID = cluster.members.get(follower)!.member.identity.memberId;
+    const move = (name: string, target: bigint) =>
+      cluster.passes(cluster.members.get(name)!.connect().unary(Maintenance.methods.moveLeader, { targetID: target }));
+    await assert.rejects(move(follower, targetID), (error) => isEtcdError(error, 'notLeader'));
+    await assert.rejects(move(leader, 5n), (error) => isEtcdError(error, 'badLeaderTransferee'));
+    await move(leader, targetID);
+    assert.equal(cluster.leaderName, follower);
+  });
+
+  test('leases: kept alive through a follower, never ended early by a new leader, ended in the end', async () => {
+    await using cluster = await TestCluster.start(three);
+    const [follower] = cluster.followerNames as [string];
+    const client = cluster.client(follower);
+    await cluster.passes(client.leaseGrant({ id: 9n, ttl: 5 }));
+    await cluster.passes(client.put({ key: bytes('held'), lease: 9n }));
+    const keepAlive = async (name: string) => {
+      await using call = cluster.members.get(name)!.connect().open(Lease.methods.leaseKeepAlive);
+      call.send({ id: 9n });
+      for await (const { ttl } of call.messages) return ttl;
+      return undefined;
+    };
+    for (let i = 0; i < 3; i++) {
+      await cluster.until(advanced(cluster, 3000));
+      assert.equal(await cluster.passes(keepAlive(follower)), 5);
+    }
+    const told = await cluster.passes(
+      cluster.members.get(follower)!.connect().unary(Lease.methods.leaseTimeToLive, { id: 9n, keys: true }),
+    );
+    assert.ok(told.ttl >= 4 && told.grantedTTL === 5 && told.keys.length === 1, JSON.stringify(told.ttl));
+    cluster.kill(cluster.leaderName!);
+    await cluster.until(() => cluster.leaderName !== undefined);
+    const [left] = [...cluster.members.keys()];
+    await cluster.until(advanced(cluster, 3000));
+    assert.equal(await cluster.get(left!, 'held'), '');
+    await cluster.until(advanced(cluster, 4000));
+    assert.equal(await cluster.get(left!, 'held'), undefined);
+  });
+});
+
+describe('changes of membership', { timeout }, () => {
+  const add = (cluster: TestCluster, via: string, name: string, isLearner = false) =>
+    cluster.passes(
+      cluster.members
+        .get(via)!
+        .connect()
+        .unary(Cluster.methods.memberAdd, { peerURLs: [...initial(name).peerUrls], isLearner }),
+    );
+  const joining = (names: readonly string[]): EtcdConfig => ({
+    initialCluster: names.map(initial),
+    initialClusterState: 'existing',
+  });
+
+  test('one member becomes three, one at a time, each caught up before the next', async () => {
+    await using cluster = await TestCluster.start(['a']);
+    for (let i = 0; i < 50; i++) await cluster.put('a', `k${i}`, `${i}`);
+    await add(cluster, 'a', 'b');
+    await cluster.startMember('b', joining(['a', 'b']));
+    await cluster.passes(cluster.members.get('b')!.ready);
+    await add(cluster, 'a', 'c');
+    await cluster.startMember('c', joining(three));
+    await cluster.passes(cluster.members.get('c')!.ready);
+    await cluster.put('c', 'last', 'c');
+    await cluster.agree();
+    assert.equal(await cluster.get('b', 'k42'), '42');
+  });
+
+  test('a learner follows without a vote, serves only stale reads, and is promoted when it has caught up', async () => {
+    await using cluster = await TestCluster.start(['a', 'b', 'c']);
+    const { member } = await add(cluster, 'a', 'd', true);
+    const promote = (via: string) =>
+      cluster.passes(cluster.members.get(via)!.connect().unary(Cluster.methods.memberPromote, { id: member!.id }));
+    await assert.rejects(promote('a'), (error) => isEtcdError(error, 'learnerNotReady'));
+    await assert.rejects(add(cluster, 'b', 'e', true), (error) => isEtcdError(error, 'tooManyLearners'));
+    await cluster.startMember('d', joining(['a', 'b', 'c', 'd']));
+    await cluster.put('b', 'k', 'v');
+    const learner = cluster.members.get('d')!;
+    await cluster.until(() => learner.member.store.revision > 1);
+    assert.equal(learner.member.isLearner, true);
+    assert.equal(await cluster.get('d', 'k', true), 'v');
+    await assert.rejects(cluster.get('d', 'k'), (error) => isEtcdError(error, 'notSupportedForLearner'));
+    await promote(cluster.followerNames.find((name) => name !== 'd')!);
+    await cluster.until(() => !learner.member.isLearner);
+    await cluster.put('d', 'k', 'w');
+    await cluster.agree();
+    await assert.rejects(promote('a'), (error) => isEtcdError(error, 'memberNotLearner'));
+  });
+
+  test('a member that was removed stops, and the rest go on', async () => {
+    await using cluster = await TestCluster.start(three);
+    const [gone] = cluster.followerNames as [string];
+    const etcd = cluster.members.get(gone)!;
+    const via = cluster.leaderName!;
+    const { memberId } = etcd.member.identity;
+    const { members } = await cluster.passes(
+      cluster.members.get(via)!.connect().unary(Cluster.methods.memberRemove, { id: memberId }),
+    );
+    assert.equal(members.length, 2);
+    await cluster.passes(etcd.failed);
+    cluster.members.delete(gone);
+    await cluster.passes(etcd[Symbol.asyncDispose]());
+    await cluster.put(via, 'k', 'v');
+    await assert.rejects(
+      cluster.passes(cluster.members.get(via)!.connect().unary(Cluster.methods.memberRemove, { id: memberId })),
+    );
+  });
+
+  test('a member that was away for long gets the state instead of the log, and watches on it miss nothing', async () => {
+    await using cluster = await TestCluster.start(three);
+    const [late] = cluster.followerNames as [string];
+    await cluster.put('a', 'w0', '0');
+    const lateMember = cluster.members.get(late)!.member;
+    const watch = cluster.client(late).watch({ key: bytes('w'), rangeEnd: bytes('x'), startRevision: 2 });
+    const seen: string[] = [];
+    void (async () => {
+      for await (const item of watch)
+        if ('events' in item) for (const { kv } of item.events) seen.push(utf8Decode(kv!.value));
+    })().catch(() => {});
+    await cluster.until(() => seen.length === 1);
+    cluster.peers.isolate(lateMember.identity.memberId);
+    const via = cluster.leaderName === late ? cluster.followerNames[0]! : cluster.leaderName!;
+    await cluster.until(() => cluster.leaderName !== undefined && cluster.leaderName !== late);
+    const client = cluster.client(via);
+    const count = 7000;
+    for (let from = 1; from <= count; from += 500)
+      await cluster.passes(
+        Promise.all(
+          Array.from({ length: 500 }, (_, i) => client.put({ key: bytes(`w${i}`), value: bytes(`${from + i}`) })),
+        ),
+      );
+    cluster.peers.heal();
+    await cluster.until(() => cluster.peers.snapshots > 0);
+    await cluster.agree();
+    await cluster.until(() => seen.length === count + 1);
+    assert.deepEqual(
+      seen.map(Number),
+      Array.from({ length: count + 1 }, (_, i) => i),
+    );
+    // It lasts: the state that came is the one on its disk.
+    cluster.kill(late);
+    cluster.peers.heal();
+    await cluster.startMember(late);
+    await cluster.agree();
+  });
+});
+
+function advanced(cluster: TestCluster, byMs: number): () => boolean {
+  const untilMs = cluster.clock.monotonicMs() + byMs;
+  return () => cluster.clock.monotonicMs() >= untilMs;
+}
