@@ -1,43 +1,32 @@
-/**
- * How requests reach one peer: over one of its addresses, the next one after a failure. Connections are kept for a moment, below the
- * time after which an idle one is closed by the other end.
- */
+/** How requests reach one peer: over one of its addresses, the next one after a failure. */
 import { emptyBytes } from '#std/bytes.ts';
-import { createFetch, type Fetch } from '#transport/fetch.ts';
-import type { HeaderList, HttpResponse } from '#transport/http.ts';
-import { ioTimeoutMs, type PeerContext, type PeerTls } from './context.ts';
-
-/** Two streams, four posts, snapshots, a probe. */
-const connectionsMax = 16;
-const idleTimeoutMs = ioTimeoutMs - 1000;
+import type { HeaderList, HttpHandler, HttpResponse } from '#transport/http.ts';
+import type { PeerContext, PeerTls } from './context.ts';
+import { FetchPool } from './fetch-pool.ts';
 
 export interface PeerRequest {
   readonly method: 'GET' | 'POST';
   /** From the slash on. */
   readonly path: string;
   readonly headers: HeaderList;
+  /** Of bytes the length is announced. */
   readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
   readonly signal: AbortSignal;
 }
 
 export class PeerLink implements AsyncDisposable {
-  readonly #context: Pick<PeerContext, 'dialTimeoutMs' | 'tls'>;
-  readonly #fetches = new Map<string, Fetch>();
+  readonly #pool: FetchPool;
   #urls: readonly string[];
   #picked = 0;
 
   /** @param urls at least one, `http://host:port` or `https://host:port` */
-  constructor(context: Pick<PeerContext, 'dialTimeoutMs' | 'tls'>, urls: readonly string[]) {
-    this.#context = context;
+  constructor({ dialTimeoutMs, tls }: Pick<PeerContext, 'dialTimeoutMs' | 'tls'>, urls: readonly string[]) {
+    this.#pool = new FetchPool({ dialTimeoutMs, tls: tls() });
     this.#urls = urls;
   }
 
   update(urls: readonly string[]): void {
-    const gone = [...this.#fetches].filter(([url]) => !urls.includes(url));
-    for (const [url, fetch] of gone) {
-      this.#fetches.delete(url);
-      void fetch[Symbol.asyncDispose]();
-    }
+    this.#pool.retain(urls);
     this.#urls = urls;
     this.#picked = 0;
   }
@@ -53,40 +42,31 @@ export class PeerLink implements AsyncDisposable {
   }
 
   /** @throws what the socket says */
-  async request(url: string, { method, path, headers, body, signal }: PeerRequest): Promise<HttpResponse> {
-    const fetch = this.#fetchOf(url);
-    return await fetch({
-      method,
-      target: path,
-      headers: body instanceof Uint8Array ? [...headers, ['content-length', String(body.length)]] : headers,
-      authority: '',
-      protocol: 'HTTP/1.1',
-      body: body instanceof Uint8Array || body === undefined ? single(body ?? emptyBytes) : body,
-      peer: { address: 'in-process' },
-      signal,
-    });
+  async request(url: string, request: PeerRequest): Promise<HttpResponse> {
+    return await ask(this.#pool.of(url), request);
   }
 
-  /** New connections use it. */
   reload(tls: PeerTls): void {
-    for (const [url, fetch] of this.#fetches) if (url.startsWith('https:')) fetch.reload(tls);
+    this.#pool.reload(tls);
   }
 
   /** Breaks off every request. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#fetches.values()].map((fetch) => fetch[Symbol.asyncDispose]()));
-    this.#fetches.clear();
+    await this.#pool[Symbol.asyncDispose]();
   }
+}
 
-  #fetchOf(url: string): Fetch {
-    const known = this.#fetches.get(url);
-    if (known !== undefined) return known;
-    const tls = this.#context.tls();
-    const { dialTimeoutMs } = this.#context;
-    const fetch = createFetch({ address: url, connectionsMax, idleTimeoutMs, dialTimeoutMs, ...(tls && { tls }) });
-    this.#fetches.set(url, fetch);
-    return fetch;
-  }
+export function ask(fetch: HttpHandler, { method, path, headers, body, signal }: PeerRequest): Promise<HttpResponse> {
+  return fetch({
+    method,
+    target: path,
+    headers: body instanceof Uint8Array ? [...headers, ['content-length', String(body.length)]] : headers,
+    authority: '',
+    protocol: 'HTTP/1.1',
+    body: body instanceof Uint8Array || body === undefined ? single(body ?? emptyBytes) : body,
+    peer: { address: 'in-process' },
+    signal,
+  });
 }
 
 async function* single(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -1,6 +1,6 @@
 /** POST /leases and /leases/internal: members that do not lead ask the leader to renew a lease, and how long one has to live (upstream: leasehttp). */
 import { LeaseInternalRequest, LeaseInternalResponse } from '#api-etcd/gen/lease.ts';
-import { LeaseKeepAliveRequest, LeaseKeepAliveResponse } from '#api-etcd/gen/rpc.ts';
+import { LeaseKeepAliveRequest, LeaseKeepAliveResponse, ResponseHeader } from '#api-etcd/gen/rpc.ts';
 import type { HttpRequest, HttpResponse } from '#transport/http.ts';
 import { type MessageType, ProtobufError } from '#wire/protobuf/message.ts';
 import { peerError } from '../peer-error.ts';
@@ -23,7 +23,9 @@ export function leaseInternalHandler({ source }: PeerServer): PathHandler {
     if (leaseTimeToLiveRequest === undefined) throw peerError('decodingRequest');
     const { id, keys } = leaseTimeToLiveRequest;
     const answer = await source.leaseTimeToLive(id, keys);
-    return protobuf(LeaseInternalResponse.encode({ leaseTimeToLiveResponse: answer }));
+    // A member of upstream's that asked fills the header in, and panics where there is none.
+    const leaseTimeToLiveResponse = { ...answer, header: answer.header ?? ResponseHeader.create() };
+    return protobuf(LeaseInternalResponse.encode({ leaseTimeToLiveResponse }));
   };
 }
 
