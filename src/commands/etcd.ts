@@ -4,6 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import type { AutoCompaction } from '#etcd/auto-compactor.ts';
+import { BootstrapError } from '#etcd/cluster/bootstrap.ts';
+import { httpPeerTransport } from '#etcd/peers/http-transport.ts';
 import { startEtcd } from '#etcd/start.ts';
 import { serverVersion } from '#etcd/version.ts';
 import { systemClock } from '#host/clock.ts';
@@ -16,6 +18,7 @@ import { WalError } from '#storage/wal/wal.ts';
 import { listen, type TlsConfig } from '#transport/listen.ts';
 import { type Command, CommandError, ExitCode } from './command.ts';
 import { FlagError, parseGoDuration, parseGoFlags } from './go-flags.ts';
+import { parseInitialCluster } from './initial-cluster.ts';
 
 const flags = [
   'name',
@@ -27,6 +30,11 @@ const flags = [
   'initial-cluster',
   'initial-cluster-token',
   'initial-cluster-state',
+  'listen-peer-urls',
+  'heartbeat-interval',
+  'election-timeout',
+  'max-learners',
+  'experimental-max-learners',
   'cert-file',
   'key-file',
   'trusted-ca-file',
@@ -38,27 +46,19 @@ const flags = [
   'auto-compaction-mode',
   'auto-compaction-retention',
 ];
-/** They say how members reach each other, or how upstream's own machinery is tuned: nothing for them to act on here. */
+/** They tune upstream's own machinery: nothing for them to act on here. */
 const withoutEffect = [
-  'listen-peer-urls',
   'peer-cert-file',
   'peer-key-file',
   'peer-trusted-ca-file',
-  'heartbeat-interval',
-  'election-timeout',
   'logger',
   'log-level',
   'log-outputs',
   'snapshot-count',
   'feature-gates',
 ];
-const booleans = ['client-cert-auth', 'version'];
-const booleansWithoutEffect = [
-  'experimental-initial-corrupt-check',
-  'peer-client-cert-auth',
-  'pre-vote',
-  'strict-reconfig-check',
-];
+const booleans = ['client-cert-auth', 'version', 'pre-vote', 'strict-reconfig-check'];
+const booleansWithoutEffect = ['experimental-initial-corrupt-check', 'peer-client-cert-auth'];
 
 export const etcd: Command = async (args, { env, stdout, stderr }) => {
   const values = readFlags(args, env);
@@ -71,17 +71,45 @@ export const etcd: Command = async (args, { env, stdout, stderr }) => {
   const urls = (name: string, fallback: string) => (values.get(name) ?? fallback).split(',');
   const name = values.get('name') ?? 'default';
   const peerUrls = urls('initial-advertise-peer-urls', 'http://localhost:2380');
-  checkInitialCluster(values, name, peerUrls);
+  const initialCluster = parseInitialCluster(
+    values.get('initial-cluster') ?? peerUrls.map((url) => `${name}=${url}`).join(),
+  );
+  const heartbeatIntervalMs = numberFlag(values, 'heartbeat-interval') ?? 100;
+  const electionTimeoutMs = numberFlag(values, 'election-timeout') ?? 1000;
   const interval =
     values.get('watch-progress-notify-interval') ?? values.get('experimental-watch-progress-notify-interval');
   const scope = new Scope();
   try {
+    const peers = scope.use(
+      httpPeerTransport({
+        clock: systemClock,
+        peerUrls,
+        electionTimeoutMs,
+        log: (message) => log('warn', message),
+      }),
+    );
+    // Members of a cluster must hear each other before any of them is ready.
+    for (const url of urls('listen-peer-urls', 'http://localhost:2380')) {
+      const { secure, address } = parseListenUrl(url);
+      if (secure) throw new CommandError(ExitCode.usage, `${url}: TLS between members is not built yet`);
+      scope.use(await listen({ address, handler: peers.handler }));
+    }
     const member = await startEtcd({
       config: {
         name,
         dataDir: values.get('data-dir') ?? `${name}.etcd`,
         peerUrls,
         clientUrls: urls('advertise-client-urls', 'http://localhost:2379'),
+        initialCluster,
+        initialClusterState: clusterState(values),
+        heartbeatIntervalMs,
+        electionTimeoutMs,
+        preVote: values.get('pre-vote') !== 'false',
+        strictReconfigCheck: values.get('strict-reconfig-check') !== 'false',
+        ...optional(
+          'learnersMax',
+          numberFlag(values, 'max-learners') ?? numberFlag(values, 'experimental-max-learners'),
+        ),
         ...optional('clusterToken', values.get('initial-cluster-token')),
         ...optional(
           'progressNotifyIntervalMs',
@@ -97,10 +125,22 @@ export const etcd: Command = async (args, { env, stdout, stderr }) => {
         clock: systemClock,
         prng: systemPrng(),
         disk: hostDisk,
+        peers,
         log: (message) => log('warn', message),
       },
     });
     scope.use(member);
+    const signalled = new Promise<string>((resolve) => {
+      process.once('SIGTERM', () => resolve('terminated'));
+      process.once('SIGINT', () => resolve('interrupt'));
+    });
+    // Nobody is let in before the member is part of its cluster.
+    const early = await Promise.race([
+      signalled,
+      member.ready.then(() => undefined),
+      member.failed.then(() => undefined),
+    ]);
+    if (early !== undefined) return ExitCode.ok;
     const tls = tlsConfig(values);
     const serve = async (text: string, dispatcher: typeof member.dispatcher | undefined) => {
       const { secure, address } = parseListenUrl(text);
@@ -120,13 +160,7 @@ export const etcd: Command = async (args, { env, stdout, stderr }) => {
     const metricsUrls = values.get('listen-metrics-urls');
     for (const url of metricsUrls === undefined ? [] : metricsUrls.split(',')) await serve(url, undefined);
     log('info', 'ready to serve client requests');
-    const signal = await Promise.race([
-      new Promise<string>((resolve) => {
-        process.once('SIGTERM', () => resolve('terminated'));
-        process.once('SIGINT', () => resolve('interrupt'));
-      }),
-      member.failed.then(() => undefined),
-    ]);
+    const signal = await Promise.race([signalled, member.failed.then(() => undefined)]);
     // Better no server than one that refuses every write: whoever watches the process starts it again.
     if (signal === undefined) return ExitCode.failed;
     log('info', 'received signal; shutting down', { signal });
@@ -142,7 +176,7 @@ export const etcd: Command = async (args, { env, stdout, stderr }) => {
 };
 
 function isAboutTheMachine(error: unknown): boolean {
-  if ([LockedError, WalError, BboltError].some((type) => error instanceof type)) return true;
+  if ([LockedError, WalError, BboltError, BootstrapError].some((type) => error instanceof type)) return true;
   return error instanceof Error && 'syscall' in error;
 }
 
@@ -167,13 +201,14 @@ function readFlags(
   }
 }
 
-function checkInitialCluster(values: ReadonlyMap<string, string>, name: string, peerUrls: readonly string[]): void {
-  const members = (values.get('initial-cluster') ?? `${name}=${peerUrls[0]}`).split(',');
-  if (members.some((member) => !member.startsWith(`${name}=`)))
-    throw new CommandError(ExitCode.usage, 'clusters of more than one member are not built yet: see --initial-cluster');
+function clusterState(values: ReadonlyMap<string, string>): 'new' | 'existing' {
   const state = values.get('initial-cluster-state') ?? 'new';
-  if (state !== 'new')
-    throw new CommandError(ExitCode.usage, 'joining a cluster is not built yet: --initial-cluster-state');
+  if (state !== 'new' && state !== 'existing')
+    throw new CommandError(
+      ExitCode.usage,
+      `invalid value ${JSON.stringify(state)} for flag -initial-cluster-state: invalid value`,
+    );
+  return state;
 }
 
 function numberFlag(values: ReadonlyMap<string, string>, name: string): number | undefined {

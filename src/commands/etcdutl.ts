@@ -1,7 +1,7 @@
 /** `wherry etcdutl snapshot status|restore`: what is done to snapshots without a server. */
 import { readFileSync } from 'node:fs';
 import { checkedPages, restoreSnapshot, SnapshotError } from '#etcd/checkpoint/restore-snapshot.ts';
-import { type InitialMember, initialMembers, memberIdOf } from '#etcd/identity.ts';
+import { initialMembers, memberIdOf } from '#etcd/identity.ts';
 import { hostDisk } from '#host/disk.ts';
 import { crc32c } from '#std/crc32c.ts';
 import { BboltError } from '#storage/bbolt/format.ts';
@@ -9,6 +9,7 @@ import { BboltReader } from '#storage/bbolt/read.ts';
 import { type Command, type CommandContext, CommandError, ExitCode } from './command.ts';
 import { goJson, humanBytes, omitZero, table } from './etcdctl/print.ts';
 import { type FlagTable, flagHelp, type Parsed, parseFlags } from './flags.ts';
+import { parseInitialCluster } from './initial-cluster.ts';
 
 const statusFlags: FlagTable = {
   'write-out': {
@@ -97,18 +98,6 @@ function status(flags: Parsed, { stdout }: CommandContext): number {
     stdout.write(`"Hash" : ${hash}\n"Revision" : ${revision}\n"Keys" : ${totalKey}\n"Size" : ${pages.length}\n`);
   else stdout.write(`${row.join(', ')}\n`);
   return ExitCode.ok;
-}
-
-/** `name=url,name=url`: a name may come again, with another URL. @throws CommandError */
-function parseInitialCluster(text: string): InitialMember[] {
-  const urls = new Map<string, string[]>();
-  for (const part of text.split(',')) {
-    const at = part.indexOf('=');
-    if (at <= 0) throw new CommandError(ExitCode.failed, `couldn't parse the initial cluster ${JSON.stringify(part)}`);
-    const name = part.slice(0, at);
-    urls.set(name, [...(urls.get(name) ?? []), part.slice(at + 1)]);
-  }
-  return [...urls].map(([name, peerUrls]) => ({ name, peerUrls }));
 }
 
 async function restore(flags: Parsed, { stderr }: CommandContext): Promise<number> {
