@@ -124,12 +124,16 @@ export class NodeStatus {
         log(`status of node ${this.#config.nodeName}`, error);
       }
       await new Promise<void>((resolve) => {
-        const timer = clock.after(checkIntervalMs, resolve);
-        this.#wake = () => {
+        const done = () => {
           timer[Symbol.dispose]();
+          signal.removeEventListener('abort', done);
           resolve();
         };
-        signal.addEventListener('abort', this.#wake, { once: true });
+        const timer = clock.after(checkIntervalMs, done);
+        this.#wake = done;
+        // It may have been aborted while the report was under way.
+        if (signal.aborted) done();
+        else signal.addEventListener('abort', done, { once: true });
       });
     }
   }

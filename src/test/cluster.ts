@@ -13,6 +13,7 @@ import { type KubeconfigEntry, kubeconfigText } from '#cluster/kubeconfig.ts';
 import { type Etcd, startEtcd } from '#etcd/start.ts';
 import type { Scripts } from '#hollow/script.ts';
 import { systemClock } from '#host/clock.ts';
+import type { Disk } from '#host/disk.ts';
 import { drainIo } from '#host/event-loop.ts';
 import { systemPrng } from '#host/random.ts';
 import type { KubeClient } from '#kube-client/client.ts';
@@ -41,6 +42,8 @@ export interface ClusterOptions {
    * out; `cluster.seed` tells it.
    */
   readonly seed?: number;
+  /** Keeps the store in `/etcd` of this disk, so that another cluster can go on from there. In memory only by default; no forks with it. */
+  readonly disk?: Disk;
   /** What containers do, by image. */
   readonly scripts?: Scripts;
   /** Told of every committed write, in order: what differs between two runs shows here first. */
@@ -116,7 +119,11 @@ export class Cluster implements AsyncDisposable {
       createServiceAccountKey(),
     ]);
     const onChanges = (changes: readonly Version[]) => trace.add(changes);
-    const etcd = await startEtcd({ config: {}, deps: { clock, prng, log, onChanges } });
+    const { disk } = options;
+    const etcd = await startEtcd({
+      config: { ...(disk && { dataDir: '/etcd' }) },
+      deps: { clock, prng, log, onChanges, ...(disk && { disk }) },
+    });
     const keys = { authority, serviceAccount: privateKey };
     return Cluster.#on({ options, seed, etcd, clock, prng, keys, trace });
   }

@@ -125,7 +125,9 @@ export class LogWriter implements AsyncDisposable {
         if (head.snapshot !== undefined) await this.#install(head.snapshot);
         const hardState = batch.findLast((write) => write.hardState !== undefined)?.hardState ?? this.#commit;
         const entries = batch.length === 1 ? head.entries : batch.flatMap((write) => write.entries);
-        if (entries.length > 0 || hardState !== undefined) {
+        const mustSync = entries.length > 0 || (hardState !== undefined && this.#mustSync(hardState));
+        if (!mustSync) this.#commit = hardState;
+        else {
           await wal.append(entries, hardState);
           const startMs = clock.monotonicMs();
           await wal.sync();
@@ -157,6 +159,9 @@ export class LogWriter implements AsyncDisposable {
   async #writeCheckpoints(): Promise<void> {
     const { wal } = this.#options;
     for (let saved = this.#checkpoints[0]; saved !== undefined; saved = this.#checkpoints[0]) {
+      // Upstream believes in a state only when the log before it says that it is committed.
+      if (this.#commit !== undefined) await wal.append([], this.#commit);
+      this.#commit = undefined;
       await wal.appendSnapshot(saved.place);
       await wal.sync();
       await wal.release(saved.place.index);
