@@ -3,13 +3,21 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Generator } from './generator.ts';
 import { emitFile } from './protobuf/emit.ts';
+import { emitJsonTables } from './protobuf/json-tables.ts';
 import { type ProtoFile, parseProto } from './protobuf/parse.ts';
 import { NameScope } from './protobuf/scope.ts';
 
-const ownSources = ['emit', 'parse', 'scalar', 'scope'].map((name) => `tools/protobuf/${name}.ts`);
+const ownSources = ['emit', 'json-tables', 'parse', 'scalar', 'scope'].map((name) => `tools/protobuf/${name}.ts`);
 
-/** @param part folder under `src/` @param uses parts whose files it may import */
-export function protobufGenerator(part: string, uses: readonly string[] = []): Generator {
+/**
+ * @param part folder under `src/`
+ * @param uses parts whose files it may import
+ * @param json also make the tables that JSON is read and written by, `json-tables.ts`
+ */
+export function protobufGenerator(
+  part: string,
+  { uses = [], json = false }: { readonly uses?: readonly string[]; readonly json?: boolean } = {},
+): Generator {
   const protos = (root: string, folder: string) =>
     readdirSync(join(root, 'src', folder))
       .filter((name) => name.endsWith('.proto'))
@@ -37,6 +45,7 @@ export function protobufGenerator(part: string, uses: readonly string[] = []): G
             : `#${dirname(target.path).slice('src/'.length)}/gen/${basename(target.path, '.proto')}.ts`;
         output.set(`${basename(file.path, '.proto')}.ts`, emitFile({ file, scope, importPath }));
       }
+      if (json) output.set('json-tables.ts', emitJsonTables(files, scope));
       return output;
     },
   };

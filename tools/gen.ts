@@ -10,7 +10,7 @@ import type { Generator } from './generator.ts';
 import { kubeTypesGenerator } from './kube-types.ts';
 
 const generators: readonly Generator[] = [
-  protobufGenerator('api-etcd'),
+  protobufGenerator('api-etcd', { json: true }),
   protobufGenerator('api-cri'),
   kubeTypesGenerator,
 ];

@@ -149,7 +149,7 @@ export const etcd: Command = async (args, { env, stdout, stderr }) => {
       scope.use(
         await listen({
           address,
-          handler: member.http,
+          handler: dispatcher === undefined ? member.health : member.http,
           ...(dispatcher && { dispatcher }),
           ...(secure && tls && { tls }),
         }),

@@ -27,6 +27,8 @@ import { VersionMonitor } from './cluster/version-monitor.ts';
 import { electionService } from './concurrency/election.ts';
 import { lockService } from './concurrency/lock.ts';
 import { gate } from './gate.ts';
+import { withAccessControl } from './gateway/access.ts';
+import { gatewayHandler } from './gateway/gateway.ts';
 import { healthService } from './health/service.ts';
 import { etcdHttpHandler } from './http.ts';
 import type { InitialMember, MemberIdentity } from './identity.ts';
@@ -86,6 +88,12 @@ export interface EtcdConfig {
   readonly bcryptCost?: number;
   /** `--client-cert-auth`: the common name of a client's certificate is its user. */
   readonly certificateNames?: boolean;
+  /** `--enable-grpc-gateway`; default on. */
+  readonly gateway?: boolean;
+  /** `--host-whitelist`; default any. */
+  readonly hosts?: ReadonlySet<string>;
+  /** `--cors`; default any. */
+  readonly origins?: ReadonlySet<string>;
 }
 
 export interface EtcdDeps {
@@ -104,7 +112,10 @@ export interface EtcdDeps {
 export interface Etcd extends AsyncDisposable {
   readonly services: readonly BoundService[];
   readonly dispatcher: RpcDispatcher;
+  /** What the client port answers besides gRPC: health, metrics, and all calls as JSON. */
   readonly http: HttpHandler;
+  /** Health and metrics alone. */
+  readonly health: HttpHandler;
   /** The member itself: what shows people how it is doing reads it. */
   readonly member: Member;
   /** Resolves when the member is part of its cluster and has told it who it is: clients may be let in. */
@@ -292,6 +303,9 @@ function serve({ config, deps }: Start, member: Member, tokens: Tokens, { ready,
     autoCompaction,
     bcryptCost = 10,
     certificateNames = false,
+    gateway: hasGateway = true,
+    hosts = new Set(['*']),
+    origins = new Set(['*']),
   } = config;
   const { clock, log } = deps;
   const compactor =
@@ -318,12 +332,20 @@ function serve({ config, deps }: Start, member: Member, tokens: Tokens, { ready,
   const asCaller = ({ peer }: CallContext) => connectInMemory({ services: base, clock, peer });
   const services = [...base, lockService(asCaller), electionService(asCaller)];
   const interceptor = gate(member, authenticator);
+  const connect = (peer?: Peer) => connectInMemory({ services, clock, interceptor, ...(peer && { peer }) });
+  const health = etcdHttpHandler(member);
+  const gateway = hasGateway ? gatewayHandler({ connect, messageBytesMax }) : undefined;
   return {
     services,
     dispatcher: createDispatcher({ services, clock, messageBytesMax, interceptor }),
-    http: etcdHttpHandler(member),
+    http: withAccessControl(async (request) => gateway?.(request) ?? health(request), {
+      hosts,
+      origins,
+      certificateNamesCount: () => certificateNames && gateway !== undefined && member.machine.auth.enabled,
+    }),
+    health,
     member,
-    connect: (peer) => connectInMemory({ services, clock, interceptor, ...(peer && { peer }) }),
+    connect,
     ready,
     failed,
     fork,

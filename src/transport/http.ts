@@ -11,6 +11,8 @@ export type HeaderList = readonly (readonly [name: string, value: string])[];
 export interface HttpPeer {
   /** `ip:port`, a unix socket's path, or `in-memory`. */
   readonly address: string;
+  /** The connection is TLS. */
+  readonly secure?: true;
   /** Subject of a verified client certificate: common name, organisations, and the certificate itself (DER). */
   readonly certificate?: {
     readonly commonName: string;

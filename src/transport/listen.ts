@@ -171,7 +171,7 @@ function peerOf(socket: Socket, secure: TLSSocket | undefined): HttpPeer {
       ? '@'
       : `${socket.remoteAddress.includes(':') ? `[${socket.remoteAddress}]` : socket.remoteAddress}:${socket.remotePort}`;
   const certificate = secure === undefined ? undefined : certificateOf(secure);
-  return { address, ...(certificate && { certificate }) };
+  return { address, ...(secure && { secure: true }), ...(certificate && { certificate }) };
 }
 
 function serveHttp1(handler: HttpHandler, request: IncomingMessage, response: ServerResponse): void {

@@ -12,8 +12,8 @@ export interface WebSocketConnection {
   readonly protocol: string;
   /** Whole messages. Ends when the peer closed; throws when the connection broke. Reading slowly slows the peer. */
   readonly messages: AsyncIterable<Uint8Array>;
-  /** Sends one binary message. False: `await drained()` before the next one. Nothing is sent on a closed connection. */
-  send(message: Uint8Array): boolean;
+  /** Sends one message, binary unless it is text. False: `await drained()` before the next one. Nothing is sent on a closed connection. */
+  send(message: Uint8Array, kind?: 'binary' | 'text'): boolean;
   /** Resolves when there is room again, or the connection is closed. */
   drained(): Promise<void>;
   /** Says goodbye and closes once the peer did, or after a while. */
@@ -159,9 +159,9 @@ class Connection implements WebSocketConnection {
     }
   }
 
-  send(message: Uint8Array): boolean {
+  send(message: Uint8Array, kind: 'binary' | 'text' = 'binary'): boolean {
     if (this.#socket.readyState !== WebSocket.OPEN) return true;
-    this.#socket.send(message, { binary: true, compress: false }, () => {
+    this.#socket.send(message, { binary: kind === 'binary', compress: false }, () => {
       if (this.#socket.bufferedAmount < sendBufferBytesMax / 2) this.#release();
     });
     return this.#socket.bufferedAmount < sendBufferBytesMax;

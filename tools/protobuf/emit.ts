@@ -460,7 +460,8 @@ function local(property: string): string {
   return reserved.has(property) ? `${property}Field` : property;
 }
 
-function camel(name: string): string {
+/** What a field is called in TypeScript. */
+export function camel(name: string): string {
   return name
     .replace(/_+([a-zA-Z0-9])/g, (_, letter: string) => letter.toUpperCase())
     .replace(/^[A-Z]+(?=[A-Z][a-z]|$|[^a-zA-Z])|^[A-Z]/, (start) => start.toLowerCase());
