@@ -22,26 +22,47 @@ const entriesMax = 1 << 20;
 /** A frame of entries from this size on is encoded once for all peers. */
 const sharedBytesMin = 4 << 10;
 
-/** The last large frame of entries: a leader sends the same entries with the same commit index to every follower. */
-export class SharedFrames {
-  #entries: readonly Entry[] = [];
-  #commit = -1;
-  #frame: Buffer = Buffer.alloc(0);
+interface SharedFrame {
+  readonly entries: readonly Entry[];
+  readonly commit: number;
+  readonly frame: Buffer;
+}
 
-  /** The frame of exactly these entries, made by `encode` unless it is the last one. Entries never change, so that the same ones at both ends are the same run. */
+/** Large frames kept for the other peers, which write theirs in the same turn. */
+const sharedFramesMax = 64;
+const sharedBytesMax = 4 << 20;
+
+/** The newest large frames of entries: a leader sends the same entries with the same commit index to every follower. */
+export class SharedFrames {
+  /** By their first entry, oldest first. */
+  readonly #frames = new Map<Entry, SharedFrame>();
+  #bytes = 0;
+
+  /** The frame of exactly these entries, made by `encode` unless there is one. Entries never change, so that the same ones at both ends are the same run. */
   frameOf({ entries, commit }: Message, encode: () => Buffer): Buffer {
-    const last = this.#entries;
-    const same =
-      commit === this.#commit &&
-      entries.length === last.length &&
-      entries[0] === last[0] &&
-      entries[entries.length - 1] === last[last.length - 1];
-    if (!same) {
-      this.#frame = encode();
-      this.#entries = entries;
-      this.#commit = commit;
+    const first = entries[0]!;
+    const known = this.#frames.get(first);
+    if (
+      known !== undefined &&
+      known.commit === commit &&
+      known.entries.length === entries.length &&
+      known.entries[entries.length - 1] === entries[entries.length - 1]
+    )
+      return known.frame;
+    if (known !== undefined) this.#forget(first, known);
+    const frame = encode();
+    this.#frames.set(first, { entries, commit, frame });
+    this.#bytes += frame.length;
+    for (const [oldest, shared] of this.#frames) {
+      if (this.#frames.size <= sharedFramesMax && this.#bytes <= sharedBytesMax) break;
+      this.#forget(oldest, shared);
     }
-    return this.#frame;
+    return frame;
+  }
+
+  #forget(first: Entry, { frame }: SharedFrame): void {
+    this.#frames.delete(first);
+    this.#bytes -= frame.length;
   }
 }
 
