@@ -6,6 +6,10 @@ import { spawnSync } from 'node:child_process';
 
 const marker = 'WHERRY_OWN_NETWORK';
 
+export function inOwnNamespaces(): boolean {
+  return process.env[marker] !== undefined;
+}
+
 /**
  * Returns inside; outside it waits for the inner run and exits with its code.
  * @returns a word that no other run on this machine has: for names of what is not in a namespace, such as cgroups

@@ -11,6 +11,8 @@ export interface Result {
 export interface RunOptions {
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Nothing of our own environment besides. */
+  readonly onlyEnv?: boolean;
   /** Of a plain user, for instance. */
   readonly uid?: number;
   readonly gid?: number;
@@ -22,15 +24,9 @@ export interface RunOptions {
 
 /** Rejects when the program fails (unless it may) or takes too long. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
-  const { input = '', env = {}, mayFail = false, timeoutMs = 60_000, uid, gid, cwd } = options;
+  const { input = '', env = {}, mayFail = false, timeoutMs = 60_000 } = options;
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
-      env: { ...process.env, ...env },
-      stdio: ['pipe', 'pipe', 'pipe'],
-      ...(uid !== undefined && { uid }),
-      ...(gid !== undefined && { gid }),
-      ...(cwd !== undefined && { cwd }),
-    });
+    const child = spawn(command, args, { ...spawnOptions(env, options), stdio: ['pipe', 'pipe', 'pipe'] });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (chunk: Buffer) => {
@@ -51,6 +47,17 @@ export function run(command: string, args: readonly string[], options: RunOption
       else resolve({ code, stdout, stderr });
     });
   });
+}
+
+type Identity = Pick<RunOptions, 'uid' | 'gid' | 'cwd' | 'onlyEnv'>;
+
+function spawnOptions(env: Readonly<Record<string, string>>, { uid, gid, cwd, onlyEnv = false }: Identity) {
+  return {
+    env: onlyEnv ? env : { ...process.env, ...env },
+    ...(uid !== undefined && { uid }),
+    ...(gid !== undefined && { gid }),
+    ...(cwd !== undefined && { cwd }),
+  };
 }
 
 /** Asks again until `holds` says yes. Rejects with what was last seen. */
@@ -87,15 +94,12 @@ export function start(
   command: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  { uid, gid, cwd }: Pick<RunOptions, 'uid' | 'gid' | 'cwd'> = {},
+  options: Identity = {},
 ): Running {
   const child = spawn(command, args, {
-    env: { ...process.env, ...env },
+    ...spawnOptions(env, options),
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
-    ...(uid !== undefined && { uid }),
-    ...(gid !== undefined && { gid }),
-    ...(cwd !== undefined && { cwd }),
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr])
@@ -118,7 +122,7 @@ export function start(
 }
 
 /** Waits until `wherry up` says that it is ready. Rejects with what it said when it ends before. */
-export async function untilReady(up: Running): Promise<void> {
+export async function untilReady(up: Running, timeoutMs = 60_000): Promise<void> {
   await eventually(
     'up is ready',
     async () => up.output(),
@@ -126,6 +130,6 @@ export async function untilReady(up: Running): Promise<void> {
       if (up.child.exitCode !== null) throw new Error(`up ended: ${text}`);
       return text.includes('ready in');
     },
-    60_000,
+    timeoutMs,
   );
 }
