@@ -30,6 +30,7 @@ export interface StartReplicaOptions
   /** Addresses of members of the cluster that is being joined, which the log does not name yet. */
   readonly joining: readonly { readonly id: bigint; readonly peerUrls: readonly string[] }[];
   readonly checkpointLogBytesMin: number;
+  readonly catchUpEntries: number;
   readonly log: (message: string) => void;
   /** This member cannot go on: its disk takes no writes, or it was removed from the cluster. */
   readonly onFailed: (error: unknown) => void;
@@ -49,6 +50,7 @@ export function startReplica(options: StartReplicaOptions): StartedReplica {
     confState: machine.confState,
     before,
     entries,
+    catchUpEntries: options.catchUpEntries,
     snapshot: () => raftSnapshot(member.machine, member.applied),
   });
   const writer = new LogWriter(

@@ -101,7 +101,7 @@ test('a write is not answered before it is on disk', { timeout }, async () => {
     makeFolder: () => disk.makeFolder(),
     rename: (source, target) => disk.rename(source, target),
     remove: (path) => disk.remove(path),
-    syncFolder: () => disk.syncFolder(),
+    syncFolder: (path) => disk.syncFolder(path),
     lock: (path) => disk.lock(path),
     async open(path) {
       const file = await disk.open(path);
@@ -146,7 +146,7 @@ test('a disk that takes no more writes: nothing is acknowledged, and nothing ack
     makeFolder: () => disk.makeFolder(),
     rename: (source, target) => disk.rename(source, target),
     remove: (path) => disk.remove(path),
-    syncFolder: () => disk.syncFolder(),
+    syncFolder: (path) => disk.syncFolder(path),
     lock: (path) => disk.lock(path),
     async open(path) {
       const file = await disk.open(path);

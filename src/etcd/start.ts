@@ -39,6 +39,7 @@ import { maintenanceService } from './maintenance/service.ts';
 import { Member } from './member.ts';
 import { Counters } from './metrics.ts';
 import type { PeerTransport } from './peers/peers.ts';
+import { catchUpEntriesDefault } from './replica/log.ts';
 import { createFolder, exists, openFolder } from './replica/open.ts';
 import { type StartedReplica, startReplica } from './start-replica.ts';
 import { watchService } from './watch/service.ts';
@@ -62,6 +63,8 @@ export interface EtcdConfig {
   readonly logFileBytes?: number;
   /** The state is saved when the log since then weighs as much as the state, and at least this. Default 32 MiB. */
   readonly checkpointLogBytesMin?: number;
+  /** `--snapshot-catchup-entries`: followers that lag further get the state instead of the log. Default 5000. */
+  readonly snapshotCatchUpEntries?: number;
   /** `--heartbeat-interval`; default 100. */
   readonly heartbeatIntervalMs?: number;
   /** `--election-timeout`; default 1000. */
@@ -181,6 +184,7 @@ async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDispos
   const {
     logFileBytes = walFileBytesDefault,
     checkpointLogBytesMin = 32 << 20,
+    snapshotCatchUpEntries = catchUpEntriesDefault,
     heartbeatIntervalMs = heartbeatIntervalMsDefault,
     electionTimeoutMs = electionTimeoutMsDefault,
     preVote = true,
@@ -195,7 +199,7 @@ async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDispos
     const folder = await createFolder(disk, dataDir, made, logFileBytes);
     await folder.wal[Symbol.asyncDispose]();
   }
-  const folder = await openFolder(disk, dataDir, logFileBytes);
+  const folder = await openFolder(disk, dataDir, logFileBytes, snapshotCatchUpEntries);
   // A member stays who it is, whatever its addresses are today.
   const { nodeID: memberId, clusterID: clusterId } = folder.metadata;
   const { name = 'default', clientUrls = ['http://localhost:2379'] } = config;
@@ -222,6 +226,7 @@ async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDispos
     electionTicks: Math.max(2, Math.floor(electionTimeoutMs / heartbeatIntervalMs)),
     preVote,
     checkpointLogBytesMin,
+    catchUpEntries: snapshotCatchUpEntries,
     log,
     onFailed,
   });

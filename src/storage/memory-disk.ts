@@ -1,6 +1,6 @@
 /**
  * A disk in memory, that can lose what was not synced: for clusters that leave nothing behind, and for tests of what a crash leaves.
- * Names are durable at once; only bytes wait for `sync`.
+ * Bytes wait for `sync` of their file, names (made, renamed, removed) for `syncFolder` of their folder.
  */
 import type { Disk, DiskFile } from '#host/disk.ts';
 import { LockedError } from '#host/lock-file.ts';
@@ -17,17 +17,29 @@ interface Content {
   unsynced: { readonly position: number; readonly before: Buffer; readonly sizeBefore: number }[];
 }
 
+/** A change of names that may be lost. */
+interface NameChange {
+  readonly folder: string;
+  readonly undo: (files: Map<string, Content>) => void;
+}
+
 export class MemoryDisk implements Disk {
   readonly #files = new Map<string, Content>();
+  /** In order; one folder's are lost from the end. */
+  #unsyncedNames: NameChange[] = [];
   readonly #locks = new Set<string>();
 
   /**
    * What would be there after the power went. Without `prng` nothing that was not synced; with it, of each sector as many of its unsynced
-   * writes, in order, as chance has it.
+   * writes, in order, and of the changes of names as many, in order, as chance has it.
    */
   afterCrash(prng?: Prng): MemoryDisk {
     const disk = new MemoryDisk();
-    for (const [path, { bytes, size, unsynced }] of this.#files) {
+    const files = new Map(this.#files);
+    const names = this.#unsyncedNames;
+    const kept = prng === undefined || names.length === 0 ? 0 : below(prng, names.length + 1);
+    for (const { undo } of names.slice(kept).reverse()) undo(files);
+    for (const [path, { bytes, size, unsynced }] of files) {
       const left = Buffer.from(bytes);
       const sectors = Math.ceil(left.length / sectorBytes);
       for (let sector = 0; sector < sectors; sector++) {
@@ -71,16 +83,27 @@ export class MemoryDisk implements Disk {
   async rename(source: string, target: string): Promise<void> {
     const content = this.#files.get(source);
     if (content === undefined) throw Object.assign(new Error(`ENOENT: ${source}`), { code: 'ENOENT', path: source });
+    const replaced = this.#files.get(target);
     this.#files.delete(source);
     this.#files.set(target, content);
+    this.#nameChanged(target, (files) => {
+      files.set(source, content);
+      if (replaced === undefined) files.delete(target);
+      else files.set(target, replaced);
+    });
   }
 
   async remove(path: string): Promise<void> {
-    for (const each of [...this.#files.keys()])
-      if (each === path || each.startsWith(`${path}/`)) this.#files.delete(each);
+    for (const [each, content] of [...this.#files])
+      if (each === path || each.startsWith(`${path}/`)) {
+        this.#files.delete(each);
+        this.#nameChanged(each, (files) => files.set(each, content));
+      }
   }
 
-  async syncFolder(): Promise<void> {}
+  async syncFolder(path: string): Promise<void> {
+    this.#unsyncedNames = this.#unsyncedNames.filter(({ folder }) => folder !== path);
+  }
 
   async lock(path: string): Promise<AsyncDisposable> {
     if (this.#locks.has(path)) throw new LockedError(`${path} is held`);
@@ -97,6 +120,7 @@ export class MemoryDisk implements Disk {
     if (content === undefined) {
       content = { bytes: Buffer.alloc(0), size: 0, unsynced: [] };
       this.#files.set(path, content);
+      this.#nameChanged(path, (files) => files.delete(path));
     }
     const file = content;
     /** Room for bytes up to `end`. */
@@ -132,5 +156,9 @@ export class MemoryDisk implements Disk {
       },
       async [Symbol.asyncDispose]() {},
     };
+  }
+
+  #nameChanged(path: string, undo: NameChange['undo']): void {
+    this.#unsyncedNames.push({ folder: path.slice(0, path.lastIndexOf('/')), undo });
   }
 }

@@ -9,10 +9,10 @@ import type { InitialState, LogStorage } from '#raft/storage.ts';
 import { assert } from '#std/assert.ts';
 
 /** Entries behind the newest applied one that are kept for followers. Upstream's figure. */
-const catchUpEntriesMax = 5000;
+export const catchUpEntriesDefault = 5000;
 const catchUpBytesMax = 64 << 20;
-/** Forgetting moves what stays: not for every entry. */
-const trimStep = 1000;
+/** Forgetting moves what stays: not for every entry, but for a part of what is kept. */
+const trimShare = 0.2;
 
 /** Where in the log something stands. */
 export interface LogPlace {
@@ -27,6 +27,8 @@ export interface ReplicaLogOptions {
   /** What stands before the first of `entries`. */
   readonly before: LogPlace;
   readonly entries: readonly Entry[];
+  /** Default {@link catchUpEntriesDefault}. */
+  readonly catchUpEntries?: number;
   /** The state as it is now, for a follower that lags too far behind. */
   readonly snapshot: () => Snapshot;
 }
@@ -34,11 +36,14 @@ export interface ReplicaLogOptions {
 export class ReplicaLog implements LogStorage {
   readonly #initial: InitialState;
   readonly #snapshot: () => Snapshot;
+  readonly #catchUpEntries: number;
   #before: LogPlace;
   #entries: Entry[];
   #bytes: number;
 
-  constructor({ hardState, confState, before, entries, snapshot }: ReplicaLogOptions) {
+  constructor(options: ReplicaLogOptions) {
+    const { hardState, confState, before, entries, snapshot } = options;
+    this.#catchUpEntries = options.catchUpEntries ?? catchUpEntriesDefault;
     this.#initial = { hardState, confState };
     this.#snapshot = snapshot;
     this.#before = before;
@@ -96,7 +101,7 @@ export class ReplicaLog implements LogStorage {
   /** Forgets what nobody needs. @param hasFollowers nobody else needs what has been applied here */
   trim(appliedIndex: number, hasFollowers: boolean): void {
     const applied = appliedIndex - this.#before.index;
-    let keep = hasFollowers ? Math.min(catchUpEntriesMax, applied) : 0;
+    let keep = hasFollowers ? Math.min(this.#catchUpEntries, applied) : 0;
     if (this.#bytes > catchUpBytesMax) {
       let bytes = bytesOf(this.#entries, applied, this.#entries.length);
       let fits = 0;
@@ -107,7 +112,7 @@ export class ReplicaLog implements LogStorage {
       keep = fits;
     }
     const count = applied - keep;
-    if (count < trimStep) return;
+    if (count < Math.max(1, this.#catchUpEntries * trimShare)) return;
     const { index, term } = this.#entries[count - 1]!;
     this.#bytes -= bytesOf(this.#entries, 0, count);
     this.#entries = this.#entries.slice(count);

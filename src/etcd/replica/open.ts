@@ -11,7 +11,7 @@ import { loadCheckpoint } from '../checkpoint/save.ts';
 import { firstEntries } from '../cluster/change-entry.ts';
 import type { ClusterMember } from '../cluster/members.ts';
 import { Machine } from '../machine.ts';
-import type { LogPlace } from './log.ts';
+import { catchUpEntriesDefault, type LogPlace } from './log.ts';
 
 export interface NewMember {
   readonly memberId: bigint;
@@ -35,15 +35,17 @@ export interface OpenFolder {
   readonly bytes: number;
 }
 
-/** Entries before the saved state that are kept for followers. */
-const catchUpEntriesMax = 5000;
-
 export async function exists(disk: Disk, dataDir: string): Promise<boolean> {
   return Wal.exists(disk, `${dataDir}/member/wal`);
 }
 
 /** @throws WalError, BboltError for damaged files; Error when entries are missing */
-export async function openFolder(disk: Disk, dataDir: string, walFileBytes: number): Promise<OpenFolder> {
+export async function openFolder(
+  disk: Disk,
+  dataDir: string,
+  walFileBytes: number,
+  catchUpEntries = catchUpEntriesDefault,
+): Promise<OpenFolder> {
   const saved = await loadCheckpoint(disk, `${dataDir}/member/snap`);
   const { wal, content } = await Wal.open(disk, `${dataDir}/member/wal`, walFileBytes);
   const machine = saved?.machine ?? new Machine();
@@ -64,7 +66,7 @@ export async function openFolder(disk: Disk, dataDir: string, walFileBytes: numb
   }
   const missing = first.index - applied.index - 1;
   if (missing > 0) throw new Error(`${dataDir}: ${missing} entries between the saved state and the log are missing`);
-  const from = Math.max(first.index + 1, applied.index + 1 - catchUpEntriesMax);
+  const from = Math.max(first.index + 1, applied.index + 1 - catchUpEntries);
   // Of what comes before the first entry that is kept, only index and term count.
   const whole = first.index === applied.index + 1;
   const before = whole ? applied : content.entries[from - 1 - first.index]!;

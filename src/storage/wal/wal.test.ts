@@ -93,6 +93,7 @@ test('whatever sectors of the last write a crash has lost, what was synced befor
     const torn = new MemoryDisk();
     const file = await torn.open(`${folder}/${name}`);
     await file.write(bytes, 0);
+    await torn.syncFolder(folder);
     const { wal: again, content } = await Wal.open(torn, folder, fileBytes);
     assert.ok(content.entries.length >= 1);
     const next = content.entries.length + 1;

@@ -1,0 +1,206 @@
+/**
+ * The network between members: messages are bytes on their way, which takes time; some are lost, come twice, or overtake each other; ways are cut, one
+ * direction at a time.
+ */
+import { Message } from '#api-etcd/gen/raft.ts';
+import type { ClusterMember } from '#etcd/cluster/members.ts';
+import { isPeerError } from '#etcd/peers/peer-error.ts';
+import type { PeerNetwork, SnapshotDatabase } from '#etcd/peers/peer-network.ts';
+import type { PeerCalls, PeerHost, PeerTransport } from '#etcd/peers/peers.ts';
+import { fromPeer } from '#etcd/peers/source.ts';
+import { serverVersion } from '#etcd/version.ts';
+import type { MemberClock } from './member-clock.ts';
+import type { World } from './world.ts';
+
+/** How bad the network is. */
+export interface Weather {
+  readonly lossPermille: number;
+  readonly duplicatePermille: number;
+  readonly delayMsMax: number;
+  /** Messages may overtake each other. */
+  readonly reorders: boolean;
+}
+
+export const fair: Weather = { lossPermille: 0, duplicatePermille: 0, delayMsMax: 1, reorders: false };
+
+interface Endpoint {
+  readonly host: PeerHost;
+  readonly clock: MemberClock;
+  readonly peers: Set<bigint>;
+  open: boolean;
+}
+
+/** Delays are multiples of this, so that what arrives about at once is handled at once. */
+const stepsPerMs = 4;
+
+export class SimNetwork {
+  weather: Weather = fair;
+  readonly counts = { messages: 0, lost: 0, duplicated: 0, snapshots: 0 };
+  readonly #world: World;
+  readonly #endpoints = new Map<bigint, Endpoint>();
+  readonly #byUrl = new Map<string, bigint>();
+  /** `from>to` of ways that are cut. */
+  readonly #cut = new Set<string>();
+  /** When the last message of a way arrives. */
+  readonly #lastAtMs = new Map<string, number>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** The transport of the member that has this address, for one run of it. */
+  transport(url: string, clock: MemberClock): PeerTransport {
+    return {
+      callsTo: (urls) => this.#callsTo(url, urls),
+      connect: (host) => this.#connect(host, url, clock),
+    };
+  }
+
+  /** Nothing goes from one to the other. */
+  cut(from: bigint, to: bigint): void {
+    this.#cut.add(`${from}>${to}`);
+  }
+
+  heal(): void {
+    this.#cut.clear();
+  }
+
+  #reachable(from: bigint, to: bigint): Endpoint | undefined {
+    const target = this.#endpoints.get(to);
+    return target?.open && target.clock.alive && !this.#cut.has(`${from}>${to}`) ? target : undefined;
+  }
+
+  #delayMs(way: string): number {
+    const { delayMsMax, reorders } = this.weather;
+    const world = this.#world;
+    const nowMs = world.monotonicMs();
+    let atMs = Math.ceil((nowMs + world.between(1, delayMsMax * stepsPerMs) / stepsPerMs) * stepsPerMs) / stepsPerMs;
+    if (!reorders) atMs = Math.max(atMs, this.#lastAtMs.get(way) ?? 0);
+    this.#lastAtMs.set(way, atMs);
+    return atMs - nowMs;
+  }
+
+  #connect(host: PeerHost, url: string, clock: MemberClock): PeerNetwork {
+    const endpoint: Endpoint = { host, clock, peers: new Set(), open: true };
+    const { memberId, events } = host;
+    this.#endpoints.set(memberId, endpoint);
+    this.#byUrl.set(url, memberId);
+    return {
+      send: (messages) => {
+        if (clock.alive) this.#send(endpoint, messages);
+      },
+      sendSnapshot: (message, database) => {
+        if (!clock.alive) return;
+        this.counts.snapshots++;
+        const tell = (ok: boolean) => clock.whenRunning(() => endpoint.open && events.reportSnapshot(message.to, ok));
+        this.#sendSnapshot(endpoint, message, database).then(
+          () => tell(true),
+          () => tell(false),
+        );
+      },
+      addPeer: (id) => void endpoint.peers.add(id),
+      addRemote: (id) => void endpoint.peers.add(id),
+      updatePeer() {},
+      removePeer: (id) => void endpoint.peers.delete(id),
+      activeSinceMs: (id) => (this.#reachable(memberId, id) === undefined ? undefined : Number.NEGATIVE_INFINITY),
+      async [Symbol.asyncDispose]() {
+        endpoint.open = false;
+      },
+    };
+  }
+
+  #send(from: Endpoint, messages: readonly Message[]): void {
+    const { memberId } = from.host;
+    const together = new Map<bigint, Uint8Array[]>();
+    const { lossPermille, duplicatePermille, reorders } = this.weather;
+    const world = this.#world;
+    for (const message of messages) {
+      if (!from.peers.has(message.to)) continue;
+      this.counts.messages++;
+      if (lossPermille > 0 && world.chance(lossPermille)) {
+        this.counts.lost++;
+        continue;
+      }
+      const bytes = Message.encode(message);
+      const twice = duplicatePermille > 0 && world.chance(duplicatePermille);
+      if (twice) this.counts.duplicated++;
+      for (let copy = 0; copy < (twice ? 2 : 1); copy++) {
+        const batch = together.get(message.to);
+        if (batch === undefined) together.set(message.to, [bytes]);
+        else if (reorders && world.chance(300)) this.#carry(from, message.to, [bytes]);
+        else batch.push(bytes);
+      }
+    }
+    for (const [to, batch] of together) this.#carry(from, to, batch);
+    if (together.size === 0 && messages.length > 0 && lossPermille === 0) return;
+    // A sender notices now and then that nobody takes what it sends.
+    for (const to of together.keys())
+      if (this.#reachable(memberId, to) === undefined && world.chance(200))
+        world.after(1, () => from.clock.whenRunning(() => from.open && from.host.events.reportUnreachable(to)));
+  }
+
+  #carry(from: Endpoint, to: bigint, batch: readonly Uint8Array[]): void {
+    const { memberId } = from.host;
+    this.#world.after(this.#delayMs(`${memberId}>${to}`), () => {
+      const target = this.#reachable(memberId, to);
+      target?.clock.whenRunning(() => {
+        if (!target.open || target.host.events.isRemoved(memberId)) return;
+        for (const bytes of batch) target.host.events.receive(Message.decode(bytes));
+      });
+    });
+  }
+
+  async #sendSnapshot(from: Endpoint, message: Message, database: SnapshotDatabase): Promise<void> {
+    await using _ = database;
+    const { memberId } = from.host;
+    const bytes = Message.encode(message);
+    const pages = await Array.fromAsync(database.pages());
+    await this.#travel(from, this.#delayMs(`${memberId} snapshot ${message.to}`) * 4);
+    const target = this.#reachable(memberId, message.to);
+    if (target === undefined) throw new Error('unreachable');
+    const endsAt = this.weather.lossPermille > 0 && this.#world.chance(100) ? this.#world.between(0, pages.length) : -1;
+    const arriving = (async function* () {
+      for (const [i, page] of pages.entries()) {
+        if (i === endsAt) throw new Error('cut off');
+        yield page;
+      }
+    })();
+    await target.host.events.receiveSnapshot(Message.decode(bytes), arriving, database.bytes);
+  }
+
+  #travel(from: Endpoint, ms: number): Promise<void> {
+    return new Promise((resolve) => from.clock.after(ms, resolve));
+  }
+
+  #callsTo(own: string, urls: readonly string[]): PeerCalls {
+    const call = async <T>(ask: (host: PeerHost) => T | Promise<T>): Promise<T> => {
+      for (const url of urls) {
+        const to = this.#byUrl.get(url) ?? 0n;
+        const from = this.#byUrl.get(own) ?? 0n;
+        const target = this.#reachable(from, to);
+        if (target === undefined) continue;
+        await new Promise<void>((resolve) => target.clock.after(this.#delayMs(`${from} call ${to}`), resolve));
+        const answer = await ask(target.host);
+        // The way back may be cut by now: the caller then hears nothing.
+        if (this.#reachable(to, from) !== undefined || from === 0n) return answer;
+      }
+      throw new Error(`nobody at ${urls.join()}`);
+    };
+    const told = (error: unknown) => {
+      throw fromPeer(error);
+    };
+    return {
+      members: () =>
+        call(({ clusterId, source }) => ({ clusterId, members: source.members() as readonly ClusterMember[] })),
+      version: () => call(({ source }) => ({ server: serverVersion, cluster: source.clusterVersion() ?? '' })),
+      renewLease: (id) =>
+        call(({ source }) => source.renewLease(id)).catch((error: unknown) => {
+          if (isPeerError(error, 'leaseNotFound')) return 0;
+          throw error;
+        }),
+      leaseTimeToLive: (id, keys) => call(({ source }) => source.leaseTimeToLive(id, keys)),
+      promote: (id) =>
+        call(({ source }) => source.promote(id, undefined)).catch(told) as Promise<readonly ClusterMember[]>,
+    };
+  }
+}
