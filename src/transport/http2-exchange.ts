@@ -38,8 +38,14 @@ export function respondOnStream(
     },
   };
   if (endStream) body.end();
-  const pseudo = (name: string) => headers.find(([key]) => key === name)?.[1] ?? '';
-  const plain = headers.filter(([name]) => !name.startsWith(':'));
+  // Pseudo-headers come first (RFC 9113 section 8.3).
+  let pseudos = 0;
+  while (pseudos < headers.length && headers[pseudos]![0].startsWith(':')) pseudos++;
+  const plain = headers.slice(pseudos).filter(([name]) => !name.startsWith(':'));
+  const pseudo = (name: string) => {
+    for (let i = 0; i < pseudos; i++) if (headers[i]![0] === name) return headers[i]![1];
+    return '';
+  };
   handler({
     method: pseudo(':method'),
     target: pseudo(':path'),
