@@ -1,5 +1,6 @@
 /** What a member answers on its peer port besides raft. */
 import { etcdError, isEtcdError } from '#api-etcd/errors.ts';
+import { LeaseTimeToLiveResponse } from '#api-etcd/gen/rpc.ts';
 import { promote } from '../cluster/promote.ts';
 import { renewHere, timeToLive } from '../lease/service.ts';
 import { hashKv } from '../maintenance/hash-kv.ts';
@@ -47,6 +48,7 @@ export function peerSource(member: Member): PeerSource {
     },
     async leaseTimeToLive(id, keys) {
       await leading();
+      if (member.machine.leases.get(id) === undefined) throw peerError('leaseNotFound');
       return timeToLive(member, id, keys);
     },
     downgradeEnabled: async () => false,
@@ -59,6 +61,22 @@ function translated<T>(call: () => T): T {
   } catch (error) {
     return translate(error);
   }
+}
+
+/** What the leader says of a renewal, in the words of the Lease service: 0 for a lease that is gone. */
+export function renewalTold(answer: Promise<number>): Promise<number> {
+  return answer.catch((error: unknown) => {
+    if (isPeerError(error, 'leaseNotFound')) return 0;
+    throw fromPeer(error);
+  });
+}
+
+/** What the leader says of a lease's time, in the words of the Lease service: -1 for one that is gone. */
+export function timeToLiveTold(answer: Promise<LeaseTimeToLiveResponse>, id: bigint): Promise<LeaseTimeToLiveResponse> {
+  return answer.catch((error: unknown) => {
+    if (isPeerError(error, 'leaseNotFound')) return LeaseTimeToLiveResponse.create({ id, ttl: -1 });
+    throw fromPeer(error);
+  });
 }
 
 /** What another member has said, as our clients are told; anything else as it is. */
