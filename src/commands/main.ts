@@ -5,7 +5,7 @@
 import { type Command, CommandError } from './command.ts';
 
 const commands: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
-  etcd: { summary: 'run an etcd server', load: async () => (await import('./etcd.ts')).etcd },
+  etcd: { summary: 'run an etcd server', load: async () => (await import('./etcd/etcd.ts')).etcd },
   etcdctl: {
     summary: 'ask an etcd server',
     load: async () => (await import('./etcdctl/etcdctl.ts')).etcdctl,
