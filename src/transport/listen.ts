@@ -41,7 +41,14 @@ export interface TlsConfig {
 }
 
 export interface ListenOptions {
-  readonly address: { readonly host: string; readonly port: number } | { readonly path: string };
+  readonly address:
+    | {
+        readonly host: string;
+        readonly port: number;
+        /** SO_REUSEPORT: other processes of this user that say so too share the port, and the kernel spreads connections over those that live. */
+        readonly reusePort?: boolean;
+      }
+    | { readonly path: string };
   readonly tls?: TlsConfig;
   readonly handler: HttpHandler;
   /** Takes the HTTP/2 streams that are gRPC calls. */
@@ -129,7 +136,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     server.listen(
       'path' in options.address
         ? { path: options.address.path }
-        : { host: options.address.host, port: options.address.port },
+        : { host: options.address.host, port: options.address.port, reusePort: options.address.reusePort ?? false },
       () => {
         server.removeListener('error', reject);
         resolve();
