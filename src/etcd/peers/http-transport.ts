@@ -67,6 +67,7 @@ function callsOf(client: PeerClient, urls: readonly string[]): PeerCalls {
     version: () => client.version(urls),
     renewLease: (id) => renewalTold(client.renewLease(urls, id)),
     leaseTimeToLive: (id, keys) => timeToLiveTold(client.leaseTimeToLive(urls, id, keys), id),
+    hashKv: (clusterId, revision) => client.hashKv(urls, clusterId, revision),
     promote: (id) => client.promote(urls, id).catch(told),
   };
 }

@@ -3,7 +3,7 @@ import { etcdError, isEtcdError } from '#api-etcd/errors.ts';
 import { LeaseTimeToLiveResponse } from '#api-etcd/gen/rpc.ts';
 import { promote } from '../cluster/promote.ts';
 import { renewHere, timeToLive } from '../lease/service.ts';
-import { hashKv } from '../maintenance/hash-kv.ts';
+import { hashKvInSlices } from '../maintenance/hash-kv.ts';
 import type { Member } from '../member.ts';
 import { isPeerError, type PeerErrorName, peerError } from './peer-error.ts';
 import type { PeerSource } from './peer-network.ts';
@@ -31,11 +31,11 @@ export function peerSource(member: Member): PeerSource {
     members: () => member.machine.members.all(),
     clusterVersion: () => member.machine.clusterVersion || undefined,
     storageVersion: () => undefined,
-    hashKv: (revision) =>
-      translated(() => {
-        const { store } = member;
-        return { ...hashKv(store, revision), revision: store.revision };
-      }),
+    async hashKv(revision) {
+      const { store } = member;
+      const hash = await hashKvInSlices(store.fork(), revision).catch(translate);
+      return { ...hash, revision: store.revision };
+    },
     async promote(id) {
       if (!member.isLeader) throw peerError('memberNotFound');
       return promote(member, id).catch(translate);
@@ -53,14 +53,6 @@ export function peerSource(member: Member): PeerSource {
     },
     downgradeEnabled: async () => false,
   };
-}
-
-function translated<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    return translate(error);
-  }
 }
 
 /** What the leader says of a renewal, in the words of the Lease service: 0 for a lease that is gone. */
