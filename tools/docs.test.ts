@@ -1,7 +1,7 @@
 /** The documentation is true: every line in it is run by a step, what steps run as documentation stands there, and its TypeScript compiles and runs. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { commandLines, documentationPages, fencedBlocks, runLines } from './docs.ts';
@@ -47,6 +47,16 @@ test('TypeScript blocks of the docs compile and run', { timeout: 120_000 }, () =
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test('links to files lead somewhere', () => {
+  const broken = pages.flatMap(({ page, markdown }) =>
+    [...markdown.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)]
+      .map(([, target]) => target!)
+      .filter((target) => !/^\w+:/.test(target) && !existsSync(join(root, page, '..', target)))
+      .map((target) => `${page}: ${target}`),
+  );
+  assert.deepEqual(broken, []);
 });
 
 test('lines are found in blocks and in tables of commands, and nowhere else', () => {
