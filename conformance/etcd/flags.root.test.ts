@@ -92,7 +92,6 @@ test('what is not here is refused by name', { timeout }, async () => {
     ['--discovery-srv=example.com'],
     ['--enable-pprof'],
     ['--wal-dir=/elsewhere'],
-    ['--force-new-cluster'],
   ]) {
     const { code, said } = await refusalOf(ours, args);
     assert.equal(code, 1);

@@ -196,6 +196,11 @@ async function startMember(
       preVote: settings.bool('pre-vote'),
       strictReconfigCheck: settings.bool('strict-reconfig-check'),
       learnersMax: settings.number('max-learners'),
+      forceNewCluster: settings.bool('force-new-cluster'),
+      snapshotCatchUpEntries: settings.number('snapshot-catchup-entries'),
+      ...(settings.has('corrupt-check-time') && {
+        corruptCheckIntervalMs: settings.durationMs('corrupt-check-time'),
+      }),
       progressNotifyIntervalMs: settings.durationMs('watch-progress-notify-interval'),
       requestBytesMax: settings.number('max-request-bytes'),
       txnOpsMax: settings.number('max-txn-ops'),

@@ -33,6 +33,7 @@ const logSaves = 'the log is cut by what a restart would cost, not by entries';
 const noDiscovery = 'members are named by --initial-cluster';
 const noTracing = 'there is no tracing';
 const leaseTimes = 'leases start anew when a leader does';
+const compares = 'members compare their data at the newest revision: see --corrupt-check-time';
 const warnings = 'slow requests are not reported one by one';
 
 export const etcdFlags: Readonly<Record<string, FlagSpec>> = {
@@ -150,16 +151,17 @@ export const etcdFlags: Readonly<Record<string, FlagSpec>> = {
   'distributed-tracing-instance-id': noEffect('string', '', noTracing),
   'distributed-tracing-sampling-rate': noEffect('int', '0', noTracing),
   // Behaviour
-  'corrupt-check-time': defaultOnly('duration', '0s', 'members do not compare hashes by themselves'),
-  'compact-hash-check-time': noEffect('duration', '1m0s', 'members do not compare hashes by themselves'),
+  // Left out, members compare every minute; upstream's do not at all.
+  'corrupt-check-time': acts('duration', '0s'),
+  'compact-hash-check-time': noEffect('duration', '1m0s', compares),
   'compaction-batch-limit': noEffect('int', '1000', 'compaction yields by itself'),
   'compaction-sleep-interval': noEffect('duration', '10ms', 'compaction yields by itself'),
   'watch-progress-notify-interval': acts('duration', '10m0s'),
   'bootstrap-defrag-threshold-megabytes': noEffect('uint', '0', 'files never fragment'),
   'downgrade-check-time': noEffect('duration', '5s', 'a downgrade is looked at as the version is'),
-  'snapshot-catchup-entries': noEffect('uint', '5000', logSaves),
+  'snapshot-catchup-entries': acts('uint', '5000'),
   // Unsafe
-  'force-new-cluster': defaultOnly('bool', 'false', 'not built yet'),
+  'force-new-cluster': acts('bool', 'false'),
   'unsafe-no-fsync': acts('bool', 'false'),
   // Names of 3.5
   'experimental-watch-progress-notify-interval': older('duration', 'watch-progress-notify-interval'),
@@ -181,7 +183,7 @@ export const etcdFlags: Readonly<Record<string, FlagSpec>> = {
   'experimental-distributed-tracing-instance-id': older('string', 'distributed-tracing-instance-id'),
   'experimental-distributed-tracing-sampling-rate': older('int', 'distributed-tracing-sampling-rate'),
   'experimental-initial-corrupt-check': noEffect('bool', 'false', 'a folder is checked whole when it is opened'),
-  'experimental-compact-hash-check-enabled': noEffect('bool', 'false', 'members do not compare hashes by themselves'),
+  'experimental-compact-hash-check-enabled': noEffect('bool', 'false', compares),
   'experimental-enable-lease-checkpoint': noEffect('bool', 'false', leaseTimes),
   'experimental-enable-lease-checkpoint-persist': noEffect('bool', 'false', leaseTimes),
   'experimental-txn-mode-write-with-shared-buffer': noEffect('bool', 'true', backend),
@@ -198,7 +200,7 @@ export const featureGates: Readonly<Record<string, { readonly default: boolean; 
   StopGRPCServiceOnDefrag: { default: false, why: 'defragmentation stops nothing' },
   TxnModeWriteWithSharedBuffer: { default: true, why: backend },
   InitialCorruptCheck: { default: false, why: 'a folder is checked whole when it is opened' },
-  CompactHashCheck: { default: false, why: 'members do not compare hashes by themselves' },
+  CompactHashCheck: { default: false, why: compares },
   LeaseCheckpoint: { default: false, why: leaseTimes },
   LeaseCheckpointPersist: { default: false, why: leaseTimes },
   SetMemberLocalAddr: { default: false, why: 'the system chooses the address that members are called from' },
