@@ -88,11 +88,7 @@ test('a variable and a flag for the same setting', { timeout }, async () => {
 });
 
 test('what is not here is refused by name', { timeout }, async () => {
-  for (const args of [
-    ['--discovery-srv=example.com'],
-    ['--enable-pprof'],
-    ['--wal-dir=/elsewhere'],
-  ]) {
+  for (const args of [['--discovery-srv=example.com'], ['--enable-pprof'], ['--wal-dir=/elsewhere']]) {
     const { code, said } = await refusalOf(ours, args);
     assert.equal(code, 1);
     assert.match(said, /is not supported/);

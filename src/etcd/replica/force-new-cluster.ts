@@ -7,10 +7,13 @@
  */
 import { ConfChange, ConfChangeType, Entry, EntryType, HardState } from '#api-etcd/gen/raft.ts';
 import { changeContextJson } from '../cluster/member-json.ts';
-import { Members } from '../cluster/members.ts';
+import type { Machine } from '../machine.ts';
 import type { OpenFolder } from './open.ts';
+import { replayed } from './replay.ts';
 
 export interface ForcedCluster {
+  /** The state with the whole log in it, and all members still. */
+  readonly machine: Machine;
   /** Ids of the members that are left behind. */
   readonly removed: readonly bigint[];
   /** Entries of which this folder does not know whether they were committed. */
@@ -23,18 +26,11 @@ export interface ForcedCluster {
 /** What it would take; changes nothing. @throws Error for the folder of somebody who is no member */
 export function planForcedCluster(folder: OpenFolder): ForcedCluster {
   const { nodeID: memberId } = folder.metadata;
-  const { machine, hardState } = folder;
-  const members = new Members(machine.members.all(), machine.members.removedIds);
-  const everybody = new Set([...machine.confState.voters, ...machine.confState.learners]);
-  for (const { type, index, data } of folder.entries) {
-    if (type !== EntryType.EntryConfChange || index <= folder.applied.index) continue;
-    const change = ConfChange.decode(data ?? new Uint8Array(0));
-    members.apply(change);
-    if (change.type === ConfChangeType.ConfChangeRemoveNode) everybody.delete(change.nodeId);
-    else everybody.add(change.nodeId);
-  }
-  const own = members.get(memberId);
-  const removed = [...everybody].filter((id) => id !== memberId).sort((a, b) => (a < b ? -1 : 1));
+  const { hardState } = folder;
+  const machine = replayed(folder);
+  const members = machine.members.all();
+  const own = machine.members.get(memberId);
+  const removed = members.map(({ id }) => id).filter((id) => id !== memberId);
   const changes: Omit<ConfChange, 'id'>[] = [];
   if (own === undefined)
     throw new Error(`member ${memberId.toString(16)} is not, or no longer, part of the cluster in this folder`);
@@ -56,6 +52,7 @@ export function planForcedCluster(folder: OpenFolder): ForcedCluster {
     }),
   );
   return {
+    machine,
     removed,
     uncertain: folder.entries.filter(({ index }) => index > hardState.commit).length,
     entries,
