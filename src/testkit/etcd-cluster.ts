@@ -31,6 +31,7 @@ export class EtcdCluster implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'etcd-cluster-'));
   readonly members: MemberProcess[] = [];
   readonly #flags: readonly string[];
+  #defined = 0;
 
   private constructor(flags: readonly string[]) {
     this.#flags = flags;
@@ -123,7 +124,7 @@ export class EtcdCluster implements AsyncDisposable {
 
   async #define(kind: Kind): Promise<MemberProcess> {
     const [clientPort, peerPort] = await freePorts(2);
-    const name = `m${this.members.length}`;
+    const name = `m${this.#defined++}`;
     const member: MemberProcess = {
       name,
       kind,
