@@ -32,48 +32,58 @@ interface Event<I, O> {
   next: Event<I, O> | undefined;
 }
 
+/** A place in the search: what may come next, and how much of that was tried. */
+interface Choice<S, I, O> {
+  readonly candidates: readonly Event<I, O>[];
+  tried: number;
+  readonly state: S;
+}
+
+/** @param statesAtMost states looked at before the search is given up */
 export function checkHistory<S, I, O>(
   model: Model<S, I, O>,
   operations: readonly Operation<I, O>[],
-  limit = statesMax,
+  statesAtMost = statesMax,
 ): Verdict<I, O> {
   const head = eventsOf(operations);
   const seen = new Seen<S>(model, operations.length);
-  const order: { readonly event: Event<I, O>; readonly before: S }[] = [];
   let longest: readonly Operation<I, O>[] = [];
   let stuck: readonly Operation<I, O>[] = [];
-  let state = model.initial;
   let left = operations.reduce((count, { output }) => count + (output === undefined ? 0 : 1), 0);
   let states = 0;
-  let event = head.next;
+  const choose = (state: S): Choice<S, I, O> => ({ candidates: candidatesOf(head, model), tried: 0, state });
+  const path: Choice<S, I, O>[] = [choose(model.initial)];
   while (left > 0) {
-    if (event?.begins) {
+    const choice = path.at(-1)!;
+    const event = choice.candidates[choice.tried++];
+    if (event !== undefined) {
       const { operation, id } = event;
-      const after = model.step(state, operation.input, operation.output);
-      if (after !== undefined && seen.add(id, after)) {
-        if (++states > limit) return { kind: 'undecided' };
-        order.push({ event, before: state });
-        state = after;
-        if (operation.output !== undefined) left--;
-        takeOut(event);
-        event = head.next;
-      } else event = event.next;
+      const after = model.step(choice.state, operation.input, operation.output);
+      if (after === undefined || !seen.add(id, after)) continue;
+      if (++states > statesAtMost) return { kind: 'undecided' };
+      if (operation.output !== undefined) left--;
+      takeOut(event);
+      path.push(choose(after));
       continue;
     }
-    // Something has returned that could not be put into the order: what was put there last was wrong.
-    if (order.length >= longest.length) {
-      longest = order.map((step) => step.event.operation);
-      stuck = candidates(head);
+    // None of those that must come next can: what was chosen last was wrong.
+    if (path.length > longest.length) {
+      longest = path.slice(0, -1).map(chosen);
+      stuck = choice.candidates.map(({ operation }) => operation);
     }
-    const last = order.pop();
+    path.pop();
+    const last = path.at(-1);
     if (last === undefined) return { kind: 'violation', order: longest, stuck };
-    seen.remove(last.event.id);
-    state = last.before;
-    if (last.event.operation.output !== undefined) left++;
-    putBack(last.event);
-    event = last.event.next;
+    const wrong = last.candidates[last.tried - 1]!;
+    seen.remove(wrong.id);
+    if (wrong.operation.output !== undefined) left++;
+    putBack(wrong);
   }
   return { kind: 'linearizable' };
+}
+
+function chosen<S, I, O>({ candidates, tried }: Choice<S, I, O>): Operation<I, O> {
+  return candidates[tried - 1]!.operation;
 }
 
 /** Beginnings and ends in order. @returns what stands before the first */
@@ -97,11 +107,13 @@ function eventsOf<I, O>(operations: readonly Operation<I, O>[]): Event<I, O> {
   return head;
 }
 
-/** What may come next: everything that began before the first end. */
-function candidates<I, O>(head: Event<I, O>): Operation<I, O>[] {
-  const found: Operation<I, O>[] = [];
-  for (let event = head.next; event?.begins; event = event.next) found.push(event.operation);
-  return found;
+/** What may come next, the likeliest first: everything that began before the first end. */
+function candidatesOf<S, I, O>(head: Event<I, O>, { rank }: Model<S, I, O>): Event<I, O>[] {
+  const found: Event<I, O>[] = [];
+  for (let event = head.next; event?.begins; event = event.next) found.push(event);
+  if (rank === undefined || found.length < 2) return found;
+  const ranked = found.map((event) => ({ event, at: rank(event.operation) }));
+  return ranked.sort((a, b) => a.at - b.at).map(({ event }) => event);
 }
 
 function takeOut<I, O>(event: Event<I, O>): void {

@@ -21,4 +21,6 @@ export interface Model<S, I, O> {
   /** Equal states have equal hashes; 32 bits. */
   hash(state: S): number;
   equal(a: S, b: S): boolean;
+  /** Of operations that may come next, those of lower rank are tried first: it changes how long a search takes, and nothing else. */
+  rank?(operation: Operation<I, O>): number;
 }

@@ -61,6 +61,11 @@ export const storeModel: Model<State, Input, Output> = {
   step,
   hash: ({ revision, fingerprint }) => (fingerprint ^ Math.imul(revision, 0x9e3779b1)) >>> 0,
   equal: (a, b) => a === b || (a.revision === b.revision && a.fingerprint === b.fingerprint && sameKvs(a.kvs, b.kvs)),
+  // A write makes its revision; whatever else answered with it comes after.
+  rank: ({ input, output }) =>
+    output === undefined
+      ? Number.MAX_SAFE_INTEGER
+      : output.revision * 2 + (input.kind === 'range' || output.deleted === 0 ? 1 : 0),
 };
 
 function step(state: State, input: Input, output: Output | undefined): State | undefined {

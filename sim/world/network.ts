@@ -2,7 +2,7 @@
  * The network between members: messages are bytes on their way, which takes time; some are lost, come twice, or overtake each other; ways are cut, one
  * direction at a time.
  */
-import { Message } from '#api-etcd/gen/raft.ts';
+import { Message, MessageType } from '#api-etcd/gen/raft.ts';
 import type { ClusterMember } from '#etcd/cluster/members.ts';
 import { isPeerError } from '#etcd/peers/peer-error.ts';
 import type { PeerNetwork, SnapshotDatabase } from '#etcd/peers/peer-network.ts';
@@ -27,6 +27,8 @@ interface Endpoint {
   readonly host: PeerHost;
   readonly clock: MemberClock;
   readonly peers: Set<bigint>;
+  /** When the last message to each of them arrives. */
+  readonly lastAtMs: Map<bigint, number>;
   open: boolean;
 }
 
@@ -41,8 +43,6 @@ export class SimNetwork {
   readonly #byUrl = new Map<string, bigint>();
   /** `from>to` of ways that are cut. */
   readonly #cut = new Set<string>();
-  /** When the last message of a way arrives. */
-  readonly #lastAtMs = new Map<string, number>();
 
   constructor(world: World) {
     this.#world = world;
@@ -67,21 +67,29 @@ export class SimNetwork {
 
   #reachable(from: bigint, to: bigint): Endpoint | undefined {
     const target = this.#endpoints.get(to);
-    return target?.open && target.clock.alive && !this.#cut.has(`${from}>${to}`) ? target : undefined;
+    if (target === undefined || !target.open || !target.clock.alive) return undefined;
+    return this.#cut.size > 0 && this.#cut.has(`${from}>${to}`) ? undefined : target;
   }
 
-  #delayMs(way: string): number {
-    const { delayMsMax, reorders } = this.weather;
-    const world = this.#world;
-    const nowMs = world.monotonicMs();
-    let atMs = Math.ceil((nowMs + world.between(1, delayMsMax * stepsPerMs) / stepsPerMs) * stepsPerMs) / stepsPerMs;
-    if (!reorders) atMs = Math.max(atMs, this.#lastAtMs.get(way) ?? 0);
-    this.#lastAtMs.set(way, atMs);
+  #delayMs(): number {
+    const nowMs = this.#world.monotonicMs();
+    return (
+      Math.ceil((nowMs + this.#world.between(1, this.weather.delayMsMax * stepsPerMs) / stepsPerMs) * stepsPerMs) /
+        stepsPerMs -
+      nowMs
+    );
+  }
+
+  /** Of a message that overtakes no other. */
+  #delayInOrderMs(from: Endpoint, to: bigint): number {
+    const nowMs = this.#world.monotonicMs();
+    const atMs = Math.max(nowMs + this.#delayMs(), from.lastAtMs.get(to) ?? 0);
+    from.lastAtMs.set(to, atMs);
     return atMs - nowMs;
   }
 
   #connect(host: PeerHost, url: string, clock: MemberClock): PeerNetwork {
-    const endpoint: Endpoint = { host, clock, peers: new Set(), open: true };
+    const endpoint: Endpoint = { host, clock, peers: new Set(), lastAtMs: new Map(), open: true };
     const { memberId, events } = host;
     this.#endpoints.set(memberId, endpoint);
     this.#byUrl.set(url, memberId);
@@ -122,7 +130,9 @@ export class SimNetwork {
         continue;
       }
       const bytes = Message.encode(message);
-      const twice = duplicatePermille > 0 && world.chance(duplicatePermille);
+      // A proposal that came twice would be two; neither upstream's transport nor ours ever sends one again.
+      const once = message.type === MessageType.MsgProp;
+      const twice = !once && duplicatePermille > 0 && world.chance(duplicatePermille);
       if (twice) this.counts.duplicated++;
       for (let copy = 0; copy < (twice ? 2 : 1); copy++) {
         const batch = together.get(message.to);
@@ -141,10 +151,17 @@ export class SimNetwork {
 
   #carry(from: Endpoint, to: bigint, batch: readonly Uint8Array[]): void {
     const { memberId } = from.host;
-    this.#world.after(this.#delayMs(`${memberId}>${to}`), () => {
+    const delayMs = this.weather.reorders ? this.#delayMs() : this.#delayInOrderMs(from, to);
+    this.#world.after(delayMs, () => {
       const target = this.#reachable(memberId, to);
       target?.clock.whenRunning(() => {
-        if (!target.open || target.host.events.isRemoved(memberId)) return;
+        if (!target.open) return;
+        if (target.host.events.isRemoved(memberId)) {
+          // Whoever was away when it was removed hears it from whoever it turns to.
+          const why = new Error('the member has been permanently removed from the cluster');
+          this.#world.after(1, () => from.clock.whenRunning(() => from.open && from.host.events.refused(why)));
+          return;
+        }
         for (const bytes of batch) target.host.events.receive(Message.decode(bytes));
       });
     });
@@ -155,7 +172,7 @@ export class SimNetwork {
     const { memberId } = from.host;
     const bytes = Message.encode(message);
     const pages = await Array.fromAsync(database.pages());
-    await this.#travel(from, this.#delayMs(`${memberId} snapshot ${message.to}`) * 4);
+    await this.#travel(from, this.#delayMs() * 4);
     const target = this.#reachable(memberId, message.to);
     if (target === undefined) throw new Error('unreachable');
     const endsAt = this.weather.lossPermille > 0 && this.#world.chance(100) ? this.#world.between(0, pages.length) : -1;
@@ -179,7 +196,7 @@ export class SimNetwork {
         const from = this.#byUrl.get(own) ?? 0n;
         const target = this.#reachable(from, to);
         if (target === undefined) continue;
-        await new Promise<void>((resolve) => target.clock.after(this.#delayMs(`${from} call ${to}`), resolve));
+        await new Promise<void>((resolve) => target.clock.after(this.#delayMs(), resolve));
         const answer = await ask(target.host);
         // The way back may be cut by now: the caller then hears nothing.
         if (this.#reachable(to, from) !== undefined || from === 0n) return answer;
@@ -199,7 +216,6 @@ export class SimNetwork {
           throw error;
         }),
       leaseTimeToLive: (id, keys) => call(({ source }) => source.leaseTimeToLive(id, keys)),
-      hashKv: (_clusterId, revision) => call(async ({ source }) => source.hashKv(revision)),
       promote: (id) =>
         call(({ source }) => source.promote(id, undefined)).catch(told) as Promise<readonly ClusterMember[]>,
     };

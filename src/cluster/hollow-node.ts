@@ -22,13 +22,6 @@ export interface HollowNodeConfig {
   readonly machine?: Machine;
   readonly version: string;
   readonly scripts: Scripts;
-  /** Serves the kubelet's API on this port of `nodeIp`, for apiservers in other processes. PEM. */
-  readonly kubeletServer?: {
-    readonly port: number;
-    readonly certificate: string;
-    readonly key: string;
-    readonly clientCa: string;
-  };
 }
 
 export interface HollowNode extends AsyncDisposable {
@@ -82,14 +75,13 @@ export async function startHollowNode(
         labels: { type: 'hollow' },
         podCidr: config.podCidr,
         version: config.version,
-        port: config.kubeletServer?.port ?? 10_250,
+        port: 10_250,
         rootDir: '/var/lib/kubelet',
         logDir: '/var/log/pods',
         clusterDns: [config.clusterDns],
         clusterDomain: config.clusterDomain,
         hostDns: { servers: [], searches: [], options: [] },
         cgroupRoot: '/kubepods',
-        ...(config.kubeletServer && { server: { host: config.nodeIp, ...config.kubeletServer } }),
       },
       deps: {
         clock,

@@ -21,7 +21,6 @@ import type { Tokens } from './auth/tokens.ts';
 import { type AutoCompaction, AutoCompactor } from './auto-compactor.ts';
 import { confStateOf } from './checkpoint/backend.ts';
 import { joinedCluster, type NewCluster, newCluster } from './cluster/bootstrap.ts';
-import { CorruptionMonitor } from './cluster/corruption-monitor.ts';
 import { Members } from './cluster/members.ts';
 import { clusterService } from './cluster/service.ts';
 import { VersionMonitor } from './cluster/version-monitor.ts';
@@ -40,7 +39,6 @@ import { maintenanceService } from './maintenance/service.ts';
 import { Member } from './member.ts';
 import { Counters } from './metrics.ts';
 import type { PeerTransport } from './peers/peers.ts';
-import { forceNewCluster } from './replica/force-new-cluster.ts';
 import { catchUpEntriesDefault } from './replica/log.ts';
 import { createFolder, exists, openFolder } from './replica/open.ts';
 import { type StartedReplica, startReplica } from './start-replica.ts';
@@ -59,8 +57,6 @@ export interface EtcdConfig {
   readonly initialClusterState?: 'new' | 'existing';
   /** Default `etcd-cluster`. */
   readonly clusterToken?: string;
-  /** `--force-new-cluster`: after a lost quorum, the member goes on alone with what it has. */
-  readonly forceNewCluster?: boolean;
   /** Undefined keeps everything in memory only. */
   readonly dataDir?: string;
   /** Files of the log are cut at this size. Default 64 MB, as upstream's. */
@@ -77,8 +73,6 @@ export interface EtcdConfig {
   readonly preVote?: boolean;
   /** `--strict-reconfig-check`; default true. */
   readonly strictReconfigCheck?: boolean;
-  /** `--corrupt-check-time`: how often the leader compares members; default a minute, 0 is never. */
-  readonly corruptCheckIntervalMs?: number;
   /** `--max-learners`; default 1. */
   readonly learnersMax?: number;
   /** `--watch-progress-notify-interval`; default 10 minutes. */
@@ -142,8 +136,6 @@ const requestBytesMaxDefault = 1.5 * 1024 * 1024;
 const messageOverheadBytes = 512 * 1024;
 const heartbeatIntervalMsDefault = 100;
 const electionTimeoutMsDefault = 1000;
-/** Upstream's for its check at compactions. */
-const corruptCheckIntervalMsDefault = 60_000;
 
 interface Start {
   readonly config: EtcdConfig;
@@ -207,11 +199,7 @@ async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDispos
     const folder = await createFolder(disk, dataDir, made, logFileBytes);
     await folder.wal[Symbol.asyncDispose]();
   }
-  let folder = await openFolder(disk, dataDir, logFileBytes, snapshotCatchUpEntries);
-  if (config.forceNewCluster) {
-    log('the cluster begins anew with this member alone: --force-new-cluster');
-    folder = await forceNewCluster(folder);
-  }
+  const folder = await openFolder(disk, dataDir, logFileBytes, snapshotCatchUpEntries);
   // A member stays who it is, whatever its addresses are today.
   const { nodeID: memberId, clusterID: clusterId } = folder.metadata;
   const { name = 'default', clientUrls = ['http://localhost:2379'] } = config;
@@ -247,10 +235,7 @@ async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDispos
   void member.compacted();
   const ready = announce(member, clock);
   ready.catch(() => {});
-  const monitors: Disposable[] = [new VersionMonitor({ member, clock, peers, log })];
-  const { corruptCheckIntervalMs = corruptCheckIntervalMsDefault } = config;
-  if (peers !== undefined && corruptCheckIntervalMs > 0)
-    monitors.push(new CorruptionMonitor({ member, clock, peers, intervalMs: corruptCheckIntervalMs, log }));
+  const monitor = new VersionMonitor({ member, clock, peers, log });
   const etcd = serve(start, member, tokens, {
     ready,
     failed,
@@ -258,7 +243,7 @@ async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDispos
       throw new Error('a member with a folder does not fork: two cannot write to it');
     },
     async stop() {
-      for (const monitor of monitors) monitor[Symbol.dispose]();
+      monitor[Symbol.dispose]();
       try {
         await started[Symbol.asyncDispose]();
       } finally {

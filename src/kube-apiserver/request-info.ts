@@ -51,14 +51,11 @@ const verbOf: Readonly<Record<string, string>> = {
   DELETE: 'delete',
 };
 
-/** Shared by all requests without one; nobody writes to a request's query. */
-const noQuery = new URLSearchParams();
-
 /** @param target path and query as sent. Undefined when a path segment is not valid percent-encoding. */
 export function requestInfoOf(method: string, target: string): RequestInfo | undefined {
   const mark = target.indexOf('?');
   const path = mark === -1 ? target : target.slice(0, mark);
-  const query = mark === -1 ? noQuery : new URLSearchParams(target.slice(mark + 1));
+  const query = new URLSearchParams(mark === -1 ? '' : target.slice(mark + 1));
   const other: RequestInfo = {
     isResourceRequest: false,
     path,
@@ -75,8 +72,10 @@ export function requestInfoOf(method: string, target: string): RequestInfo | und
   };
   let parts: string[];
   try {
-    parts = path.split('/').filter((part) => part !== '');
-    if (path.includes('%')) parts = parts.map(decodeURIComponent);
+    parts = path
+      .split('/')
+      .filter((part) => part !== '')
+      .map(decodeURIComponent);
   } catch {
     return undefined;
   }
@@ -110,8 +109,8 @@ export function requestInfoOf(method: string, target: string): RequestInfo | und
     } else if (verb === 'delete') verb = 'deletecollection';
   }
   return {
+    ...other,
     isResourceRequest: true,
-    path,
     verb,
     apiPrefix,
     apiGroup,
@@ -121,7 +120,6 @@ export function requestInfoOf(method: string, target: string): RequestInfo | und
     subresource,
     name,
     parts: more,
-    query,
   };
 }
 

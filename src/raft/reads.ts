@@ -6,9 +6,7 @@ import type { Raft } from './raft.ts';
 import { broadcastHeartbeat } from './replication.ts';
 
 export function handleReadIndex(raft: Raft, request: Message): void {
-  const { incoming, outgoing } = raft.tracker.configuration;
-  if (incoming.length === 1 && outgoing.length === 0) {
-    // There is nobody to ask.
+  if (isAlone(raft) && raft.committedInTerm) {
     answer(raft, request, raft.log.committed);
     return;
   }
@@ -18,7 +16,8 @@ export function handleReadIndex(raft: Raft, request: Message): void {
     );
     return;
   }
-  // Before its first commit a new leader does not know what its predecessors have committed.
+  // Before its first commit a new leader does not know what its predecessors have committed. That holds for one who is alone, too: it may have been started
+  // anew, and what it had told clients is in its log, but not yet among what is committed. (Upstream answers such a one at once.)
   if (raft.committedInTerm) confirm(raft, request);
   else raft.pendingReads.push(request);
 }
@@ -35,8 +34,14 @@ export function releasePendingReads(raft: Raft): void {
   for (const request of requests) confirm(raft, request);
 }
 
+/** The only voter: there is nobody to ask. */
+function isAlone(raft: Raft): boolean {
+  const { incoming, outgoing } = raft.tracker.configuration;
+  return incoming.length === 1 && outgoing.length === 0;
+}
+
 function confirm(raft: Raft, request: Message): void {
-  if (raft.settings.readOnly === 'lease-based') {
+  if (raft.settings.readOnly === 'lease-based' || isAlone(raft)) {
     answer(raft, request, raft.log.committed);
     return;
   }

@@ -148,10 +148,6 @@ class RaftHttp implements HttpPeerNetwork {
     return this.#peers.get(id)?.status.activeSinceMs;
   }
 
-  metrics(): string {
-    return this.traffic.render(this.#context.localId);
-  }
-
   probe(id: bigint): ProbeStatus | undefined {
     return this.#peers.get(id)?.probe;
   }

@@ -266,7 +266,8 @@ export class ServerWatchStream {
     }
     const { versions, next } = store.changes(watcher.nextRevision, current, catchUpRevisionsMax);
     const changes = versions.filter((version) => wants(watcher, version));
-    watcher.nextRevision = next;
+    // A start in the future stays there, even when the leader's state, not that far on, takes the place of ours.
+    watcher.nextRevision = Math.max(watcher.nextRevision, next);
     if (changes.length > 0) this.#sendEvents(watcher, current, changes, new EventCache(store.compactRevision));
     if (next <= current) return;
     watcher.synced = true;

@@ -11,7 +11,6 @@ import {
 } from '#kube-machinery/names.ts';
 import type { KubeObject } from '../object.ts';
 import { check, type Fields, list, nonNegative, record, text, words } from './fields.ts';
-import { kubeFinalizer } from './metadata.ts';
 import { checkIp } from './pod-spec.ts';
 import { validatePodTemplate } from './pod-template.ts';
 
@@ -19,7 +18,10 @@ export function validateNamespace(namespace: KubeObject): FieldError[] {
   const errors: FieldError[] = [];
   for (const finalizer of words(record(namespace['spec'])?.['finalizers'])) {
     check(errors, 'spec.finalizers', finalizer, qualifiedNameProblems);
-    errors.push(...kubeFinalizer('spec.finalizers', finalizer));
+    if (qualifiedNameProblems(finalizer).length === 0 && !finalizer.includes('/') && finalizer !== 'kubernetes')
+      errors.push(
+        invalid('spec.finalizers', finalizer, 'name is neither a standard finalizer name nor is it fully qualified'),
+      );
   }
   return errors;
 }
@@ -105,7 +107,7 @@ const noteCharactersMax = 1024;
 
 /** In the stored form, core/v1. */
 export function validateEvent(resource: Resource, event: KubeObject): FieldError[] {
-  const errors = validateAnyEvent(resource, event);
+  const errors = validateAnyEvent(event);
   if (resource.group === '') return errors;
   validateSeries(errors, record(event['series']));
   if (text(event['eventTime']) === '') errors.push(required('eventTime'));
@@ -137,7 +139,7 @@ const fixedInEvents = [
 ] as const;
 
 export function validateEventUpdate(resource: Resource, event: KubeObject, old: KubeObject): FieldError[] {
-  const errors = validateAnyEvent(resource, event);
+  const errors = validateAnyEvent(event);
   if (resource.group === '') return errors;
   if (!equal(event['series'] ?? null, old['series'] ?? null)) validateSeries(errors, record(event['series']));
   for (const field of fixedInEvents)
@@ -159,7 +161,7 @@ function validateSeries(errors: FieldError[], series: Fields | undefined): void 
 }
 
 /** What holds for events of both groups; those with an event time are of the new kind. */
-function validateAnyEvent(resource: Resource, event: KubeObject): FieldError[] {
+function validateAnyEvent(event: KubeObject): FieldError[] {
   const errors: FieldError[] = [];
   const { namespace = '' } = event.metadata;
   const involved = text(record(event['involvedObject'])?.['namespace']);
@@ -169,10 +171,8 @@ function validateAnyEvent(resource: Resource, event: KubeObject): FieldError[] {
   } else {
     if (involved === '' && namespace !== 'default' && namespace !== 'kube-system') elsewhere();
     const controller = text(event['reportingComponent']);
-    // As each group names the field.
-    const field = resource.group === '' ? 'reportingComponent' : 'reportingController';
-    if (controller === '') errors.push(required(field));
-    check(errors, field, controller, qualifiedNameProblems);
+    if (controller === '') errors.push(required('reportingController'));
+    check(errors, 'reportingController', controller, qualifiedNameProblems);
     for (const field of ['reportingInstance', 'action', 'reason']) {
       const value = text(event[field]);
       if (value === '') errors.push(required(field));

@@ -1,0 +1,315 @@
+/**
+ * What goes wrong, drawn from the seed: power cuts, stops, processes that stand still, ways that are cut (also one way), bad networks, slow and full disks,
+ * clocks that jump, and what operators do meanwhile: members come, are promoted and go, leadership moves, history is compacted.
+ */
+import { Cluster, CompactionRequest, KV, Maintenance } from '#api-etcd/gen/rpc.ts';
+import { sleep } from '#std/clock.ts';
+import { ask } from './ask.ts';
+import { initial, type SimCluster, type SimMember } from './cluster.ts';
+import type { CommittedLog } from './committed-log.ts';
+import { fair, type SimNetwork } from './world/network.ts';
+import type { World } from './world/world.ts';
+
+export interface FaultCounts {
+  crashes: number;
+  stops: number;
+  pauses: number;
+  partitions: number;
+  oneWayCuts: number;
+  storms: number;
+  stalls: number;
+  fullDisks: number;
+  clockJumps: number;
+  membershipChanges: number;
+  leaderMoves: number;
+  compactions: number;
+}
+
+export const noFaults = (): FaultCounts => ({
+  crashes: 0,
+  stops: 0,
+  pauses: 0,
+  partitions: 0,
+  oneWayCuts: 0,
+  storms: 0,
+  stalls: 0,
+  fullDisks: 0,
+  clockJumps: 0,
+  membershipChanges: 0,
+  leaderMoves: 0,
+  compactions: 0,
+});
+
+export interface FaultDeps {
+  readonly world: World;
+  readonly cluster: SimCluster;
+  readonly network: SimNetwork;
+  readonly log: CommittedLog;
+  readonly counts: FaultCounts;
+  readonly trace: (what: string) => void;
+  readonly done: () => boolean;
+  /** Between two faults. */
+  readonly pauseMsMax: number;
+  readonly membersMax: number;
+}
+
+const operatorTimeoutMs = 8000;
+
+type Fault = (deps: FaultDeps) => void | Promise<void>;
+
+/** How often each is drawn. */
+const faults: readonly (readonly [number, Fault])[] = [
+  [20, crash],
+  [5, crashAll],
+  [6, stopCleanly],
+  [8, pause],
+  [14, partition],
+  [10, cutOneWay],
+  [10, storm],
+  [8, stall],
+  [3, fillDisk],
+  [3, jumpClock],
+  [16, changeMembers],
+  [5, moveLeader],
+  [8, compact],
+];
+const total = faults.reduce((sum, [weight]) => sum + weight, 0);
+
+export async function makeFaults(deps: FaultDeps): Promise<void> {
+  const { world, done, pauseMsMax } = deps;
+  while (!done()) {
+    await sleep(world, world.between(10, pauseMsMax));
+    if (done()) return;
+    let drawn = world.between(0, total - 1);
+    for (const [weight, fault] of faults) {
+      drawn -= weight;
+      if (drawn >= 0) continue;
+      await fault(deps);
+      break;
+    }
+  }
+}
+
+/** Whoever is down comes back. */
+export async function bringBack({
+  world,
+  cluster,
+  done,
+}: Pick<FaultDeps, 'world' | 'cluster' | 'done'>): Promise<void> {
+  while (!done()) {
+    await sleep(world, world.between(20, 1500));
+    const down = cluster.members.filter(({ run, removed }) => run === undefined && !removed);
+    if (down.length > 0) cluster.start(world.pick(down));
+  }
+}
+
+/** Everything works again, for good. */
+export function endFaults({ cluster, network }: Pick<FaultDeps, 'cluster' | 'network'>): void {
+  network.heal();
+  network.weather = fair;
+  for (const member of cluster.members) {
+    if (member.run !== undefined) member.run.disk.full = false;
+    cluster.start(member);
+  }
+}
+
+const running = ({ cluster }: FaultDeps) => cluster.members.filter(({ run }) => run !== undefined);
+const idOf = (member: SimMember) => member.run?.etcd?.member.identity.memberId;
+
+/** The leader more often than others: there it hurts. */
+function victim(deps: FaultDeps): SimMember | undefined {
+  const { world, cluster } = deps;
+  const all = running(deps);
+  if (all.length === 0) return undefined;
+  return world.chance(400) ? (cluster.leader ?? world.pick(all)) : world.pick(all);
+}
+
+function crash(deps: FaultDeps): void {
+  const member = victim(deps);
+  if (member === undefined) return;
+  deps.counts.crashes++;
+  deps.cluster.kill(member);
+}
+
+function crashAll(deps: FaultDeps): void {
+  for (const member of running(deps)) {
+    deps.counts.crashes++;
+    deps.cluster.kill(member);
+  }
+}
+
+function stopCleanly(deps: FaultDeps): void {
+  const member = victim(deps);
+  if (member?.run?.etcd === undefined) return;
+  deps.counts.stops++;
+  deps.cluster.stop(member);
+}
+
+function pause(deps: FaultDeps): void {
+  const { world, counts, trace } = deps;
+  const member = victim(deps);
+  if (member?.run === undefined) return;
+  counts.pauses++;
+  const ms = world.between(50, 5000);
+  trace(`pause ${member.name} ${ms}`);
+  member.run.clock.stopFor(ms);
+}
+
+async function partition(deps: FaultDeps): Promise<void> {
+  const { world, cluster, network, counts, trace } = deps;
+  const ids = cluster.serving.map((member) => idOf(member)!);
+  if (ids.length < 2) return;
+  counts.partitions++;
+  const leader = cluster.leader;
+  // One alone, the leader if chance has it, or two sides.
+  const alone = world.chance(500) ? (leader === undefined ? ids[0]! : idOf(leader)!) : undefined;
+  const side = new Set(alone === undefined ? ids.filter(() => world.chance(500)) : [alone]);
+  trace(`partition ${cluster.serving.filter((member) => side.has(idOf(member)!)).map(({ name }) => name)}`);
+  for (const a of ids) for (const b of ids) if (side.has(a) !== side.has(b)) network.cut(a, b);
+  await sleep(world, world.between(100, 6000));
+  network.heal();
+  trace('heal');
+}
+
+async function cutOneWay(deps: FaultDeps): Promise<void> {
+  const { world, cluster, network, counts, trace } = deps;
+  const ids = cluster.serving.map((member) => idOf(member)!);
+  if (ids.length < 2) return;
+  counts.oneWayCuts++;
+  for (let ways = world.between(1, 3); ways > 0; ways--) {
+    const from = world.pick(ids);
+    const to = world.pick(ids);
+    if (from !== to) network.cut(from, to);
+  }
+  trace('one way cut');
+  await sleep(world, world.between(100, 6000));
+  network.heal();
+  trace('heal');
+}
+
+async function storm({ world, network, counts, trace }: FaultDeps): Promise<void> {
+  counts.storms++;
+  network.weather = {
+    lossPermille: world.pick([0, 10, 100, 300]),
+    duplicatePermille: world.pick([0, 10, 200]),
+    delayMsMax: world.pick([1, 20, 200]),
+    reorders: world.chance(600),
+  };
+  trace(`weather ${JSON.stringify(network.weather)}`);
+  await sleep(world, world.between(500, 6000));
+  network.weather = fair;
+}
+
+function stall(deps: FaultDeps): void {
+  const { world, counts, trace } = deps;
+  const member = victim(deps);
+  if (member?.run === undefined) return;
+  counts.stalls++;
+  const ms = world.between(50, 4000);
+  trace(`disk of ${member.name} stalls ${ms}`);
+  member.run.disk.stallFor(ms);
+}
+
+async function fillDisk(deps: FaultDeps): Promise<void> {
+  const { world, counts, trace } = deps;
+  const member = victim(deps);
+  if (member?.run === undefined) return;
+  counts.fullDisks++;
+  trace(`disk of ${member.name} is full`);
+  const { disk } = member.run;
+  disk.full = true;
+  await sleep(world, world.between(100, 2000));
+  disk.full = false;
+}
+
+function jumpClock(deps: FaultDeps): void {
+  const { world, counts, trace } = deps;
+  const member = victim(deps);
+  if (member?.run === undefined) return;
+  counts.clockJumps++;
+  const ms = world.between(-3_600_000, 3_600_000);
+  trace(`clock of ${member.name} jumps ${ms}`);
+  member.run.clock.jump(ms);
+}
+
+async function moveLeader(deps: FaultDeps): Promise<void> {
+  const { world, cluster, counts, trace } = deps;
+  const { leader, serving } = cluster;
+  if (leader === undefined || serving.length < 2) return;
+  const target = world.pick(serving.filter((member) => member !== leader));
+  trace(`move leader ${leader.name} -> ${target.name}`);
+  const ending = await ask(world, leader, operatorTimeoutMs, (channel) =>
+    channel.unary(Maintenance.methods.moveLeader, { targetID: idOf(target)! }),
+  );
+  if (ending.kind === 'answered') counts.leaderMoves++;
+}
+
+async function compact({ world, cluster, log, counts, trace }: FaultDeps): Promise<void> {
+  if (cluster.serving.length === 0) return;
+  const revision = log.lastRevision - world.between(0, 200);
+  if (revision < 2) return;
+  const member = world.pick(cluster.serving);
+  trace(`compact ${revision}`);
+  const ending = await ask(world, member, operatorTimeoutMs, (channel) =>
+    channel.unary(KV.methods.compact, CompactionRequest.create({ revision, physical: world.chance(300) })),
+  );
+  if (ending.kind === 'answered') counts.compactions++;
+}
+
+/** Grows by a learner that is promoted, or shrinks by one. */
+async function changeMembers(deps: FaultDeps): Promise<void> {
+  const { world, cluster, counts, trace, membersMax } = deps;
+  const via = cluster.leader;
+  if (via === undefined) return;
+  const listed = await ask(world, via, operatorTimeoutMs, (channel) =>
+    channel.unary(Cluster.methods.memberList, { linearizable: true }),
+  );
+  if (listed.kind !== 'answered') return;
+  const { members } = listed.value;
+  for (const member of cluster.members)
+    if (
+      idOf(member) !== undefined &&
+      member.run?.etcd?.ready !== undefined &&
+      !members.some(({ id }) => id === idOf(member))
+    )
+      trace(`${member.name} is not listed`);
+  const learner = members.find(({ isLearner }) => isLearner);
+  if (learner !== undefined) {
+    trace('promote');
+    const ending = await ask(world, via, operatorTimeoutMs, (channel) =>
+      channel.unary(Cluster.methods.memberPromote, { id: learner.id }),
+    );
+    if (ending.kind === 'answered') counts.membershipChanges++;
+    // One that was never started, or whose start was lost, makes place for another.
+    else if (world.chance(300)) await remove(deps, via, learner.id);
+    return;
+  }
+  if (members.length >= membersMax || (members.length > 1 && world.chance(400))) {
+    if (members.length <= 1) return;
+    await remove(deps, via, world.pick(members).id);
+    return;
+  }
+  const added = cluster.define({});
+  // Nobody may start it before it has a place in the cluster.
+  added.removed = true;
+  trace(`add ${added.name}`);
+  const ending = await ask(world, via, operatorTimeoutMs, (channel) =>
+    channel.unary(Cluster.methods.memberAdd, { peerURLs: [added.url], isLearner: true }),
+  );
+  if (ending.kind !== 'answered') return;
+  counts.membershipChanges++;
+  added.removed = false;
+  const others = cluster.members.filter(({ url }) =>
+    ending.value.members.some(({ peerURLs }) => peerURLs.includes(url)),
+  );
+  added.bootstrap = { initialClusterState: 'existing', initialCluster: others.map(initial) };
+  cluster.start(added);
+}
+
+async function remove({ world, cluster, counts, trace }: FaultDeps, via: SimMember, id: bigint): Promise<void> {
+  trace(`remove ${cluster.members.find((member) => idOf(member) === id)?.name}`);
+  const ending = await ask(world, via, operatorTimeoutMs, (channel) =>
+    channel.unary(Cluster.methods.memberRemove, { id }),
+  );
+  if (ending.kind === 'answered') counts.membershipChanges++;
+}

@@ -1,0 +1,231 @@
+/**
+ * One simulation, from one seed: members, clients, watchers, leases and faults for a while, then quiet, then every check there is. The same seed does
+ * the same, to the byte.
+ */
+import { createHash } from 'node:crypto';
+import { Maintenance } from '#api-etcd/gen/rpc.ts';
+import { sleep } from '#std/clock.ts';
+import { ask } from './ask.ts';
+import { endKey, firstKey, type Recorded, SimClient } from './clients.ts';
+import { SimCluster } from './cluster.ts';
+import { CommittedLog } from './committed-log.ts';
+import { bringBack, endFaults, type FaultCounts, makeFaults, noFaults } from './faults.ts';
+import { holdLeases, type LeaseHeld, leasePrefix } from './leases.ts';
+import { checkRecorded } from './oracles/history.ts';
+import { SimWatcher, type WatchCounts } from './watchers.ts';
+import { SimNetwork } from './world/network.ts';
+import { World } from './world/world.ts';
+
+export interface RunOptions {
+  readonly seed: number;
+  /** Requests of clients, about. */
+  readonly operations: number;
+  /** Told what happens, with the time in it. */
+  readonly trace?: (line: string) => void;
+}
+
+export interface RunResult {
+  readonly seed: number;
+  readonly size: number;
+  readonly violations: readonly string[];
+  /** SHA-256 of what was agreed on and what clients heard. */
+  readonly hash: string;
+  readonly virtualMs: number;
+  readonly operations: number;
+  readonly unknown: number;
+  readonly revisions: number;
+  readonly leaderChanges: number;
+  readonly messages: number;
+  readonly snapshots: number;
+  readonly expired: number;
+  readonly faults: FaultCounts;
+  readonly watches: WatchCounts;
+}
+
+/** More than this without an end is a cluster that stands still. */
+const quietMsMax = 120_000;
+const virtualMsMax = 600_000;
+const violationsMax = 10;
+
+export async function runSeed({ seed, operations, trace: told }: RunOptions): Promise<RunResult> {
+  const world = new World(seed);
+  const violations: string[] = [];
+  let phase: 'faults' | 'quiet' | 'over' = 'faults';
+  const trace = told === undefined ? () => {} : (what: string) => told(`${world.monotonicMs().toFixed(2)} ${what}`);
+  const violated = (what: string) => {
+    trace(`VIOLATION ${what}`);
+    if (violations.length < violationsMax) violations.push(what);
+  };
+  const crashed = (error: unknown) => violated(`crashed: ${error instanceof Error ? error.stack : error}`);
+  process.on('unhandledRejection', crashed);
+  process.on('uncaughtException', crashed);
+  try {
+    const network = new SimNetwork(world);
+    const log = new CommittedLog(world, violated);
+    const size = world.pick([1, 3, 3, 3, 3, 5, 5]);
+    const recorded: Recorded = { operations: [], pastReads: [], unknown: 0, refused: 0 };
+    const config = {
+      logFileBytes: 256 << 10,
+      checkpointLogBytesMin: world.pick([8, 32, 128]) << 10,
+      snapshotCatchUpEntries: world.pick([10, 50, 500]),
+      progressNotifyIntervalMs: 1000,
+      learnersMax: 1,
+    };
+    const cluster = new SimCluster({ world, network, log, config, violated, trace }, size);
+    const working = () => phase === 'faults' && violations.length === 0;
+    const counts = noFaults();
+    const leases: LeaseHeld[] = [];
+    const watches: WatchCounts = { events: 0, resumed: 0, progress: 0, compacted: 0 };
+    const keyCount = world.between(3, 9);
+    const clientCount = world.pick([6, 16, 48]);
+    const clients = Array.from(
+      { length: clientCount },
+      (_, i) => new SimClient({ world, cluster, recorded, keyCount, done: () => !working() }, `c${i}`),
+    );
+    const watchers = [
+      { name: 'w0', key: firstKey, end: endKey },
+      { name: 'w1', key: `${firstKey}1`, end: undefined },
+      { name: 'w2', key: leasePrefix, end: 'lease0' },
+    ].map(
+      (watch) =>
+        new SimWatcher({ world, cluster, log, counts: watches, violated, done: () => phase === 'over', ...watch }),
+    );
+    const pauseMsMax = world.pick([200, 600, 2000]);
+    const all: Promise<void>[] = [
+      ...clients.map((client) => client.run()),
+      ...watchers.map((watcher) => watcher.run()),
+      ...['l0', 'l1'].map((name) =>
+        holdLeases({ world, cluster, held: leases, operations: recorded.operations, name, done: () => !working() }),
+      ),
+      ...[0, 1].map(() =>
+        makeFaults({
+          world,
+          cluster,
+          network,
+          log,
+          counts,
+          trace,
+          done: () => !working(),
+          pauseMsMax,
+          membersMax: Math.max(3, size),
+        }),
+      ),
+      bringBack({ world, cluster, done: () => !working() }),
+    ];
+    for (const each of all) each.catch(crashed);
+
+    await world.until(() => violations.length > 0 || recorded.operations.length >= operations, virtualMsMax);
+    phase = 'quiet';
+    trace('quiet');
+    endFaults({ cluster, network });
+    if (violations.length === 0) {
+      const settled = await settle(world, cluster, watchers, log);
+      if (settled !== undefined) violated(settled);
+      else await compareMembers(world, cluster, violated);
+    }
+    phase = 'over';
+    await world.passes(10_000);
+    const { expired } = violations.length === 0 ? checkRecorded({ log, recorded, leases, violated }) : { expired: 0 };
+    const leaderChanges = cluster.terms;
+    for (const member of cluster.members) cluster.kill(member);
+    return {
+      seed,
+      size,
+      violations,
+      hash: hashOf(log, recorded),
+      virtualMs: world.monotonicMs(),
+      operations: recorded.operations.length + recorded.pastReads.length,
+      unknown: recorded.unknown,
+      revisions: log.lastRevision,
+      leaderChanges,
+      messages: network.counts.messages,
+      snapshots: network.counts.snapshots,
+      expired,
+      faults: counts,
+      watches,
+    };
+  } finally {
+    process.off('unhandledRejection', crashed);
+    process.off('uncaughtException', crashed);
+  }
+}
+
+/** Nothing is wrong any more: everybody must agree, and watchers must have seen all of it. @returns what did not come to that */
+async function settle(
+  world: World,
+  cluster: SimCluster,
+  watchers: readonly SimWatcher[],
+  log: CommittedLog,
+): Promise<string | undefined> {
+  const agreed = () => {
+    const members = cluster.members.filter(({ removed }) => !removed).map(({ run }) => run?.etcd?.member);
+    if (members.length === 0 || members.some((member) => member === undefined || member.leader === 0n)) return false;
+    return new Set(members.map((member) => `${member!.leader} ${member!.appliedIndex}`)).size === 1;
+  };
+  // Those who were removed while they were away learn it only when they are turned away.
+  if (!(await world.until(agreed, quietMsMax)))
+    return `the cluster stands still: ${cluster.members
+      .map(({ name, run, removed }) => {
+        const member = run?.etcd?.member;
+        return `${name} ${removed ? 'removed' : member === undefined ? 'down' : `leader ${member.leader.toString(16)} term ${member.term} applied ${member.appliedIndex} of ${member.committedIndex}`}`;
+      })
+      .join('; ')}`;
+  const behind = watchers.find((watcher) => watcher.seen < log.lastRevision);
+  if (
+    behind === undefined ||
+    (await world.until(() => watchers.every(({ seen }) => seen >= log.lastRevision), quietMsMax))
+  )
+    return undefined;
+  return `a watcher has seen only up to ${behind.seen} of ${log.lastRevision}`;
+}
+
+/** All hold the same, hash by hash, and a read sees it. */
+async function compareMembers(world: World, cluster: SimCluster, violated: (what: string) => void): Promise<void> {
+  await sleepThrough(world, 1000);
+  const { serving } = cluster;
+  const asked = serving.map((member) =>
+    ask(world, member, 5000, (channel) => channel.unary(Maintenance.methods.hashKV, { revision: 0 })),
+  );
+  const all = Promise.all(asked);
+  let hashes: Awaited<typeof all> | undefined;
+  void all.then((answers) => {
+    hashes = answers;
+  });
+  await world.until(() => hashes !== undefined, 10_000);
+  const told = (hashes ?? []).map((ending, i) => {
+    if (ending.kind !== 'answered') return undefined;
+    const { hash, hashRevision, compactRevision } = ending.value;
+    return {
+      member: serving[i]!.name,
+      revision: hashRevision,
+      text: `${hash}@${hashRevision} compacted ${compactRevision}`,
+    };
+  });
+  const answered = told.filter((each) => each !== undefined);
+  // A lease may run out between two answers: members of one revision are compared.
+  for (const a of answered)
+    for (const b of answered)
+      if (a.revision === b.revision && a.text !== b.text)
+        violated(`${a.member} and ${b.member} hold different states: ${a.text}, ${b.text}`);
+}
+
+async function sleepThrough(world: World, ms: number): Promise<void> {
+  let over = false;
+  void sleep(world, ms).then(() => {
+    over = true;
+  });
+  await world.until(() => over, ms + 1);
+}
+
+function hashOf(log: CommittedLog, { operations, pastReads }: Recorded): string {
+  const hash = createHash('sha256');
+  for (const [revision, { changes, atMs }] of log.entries()) {
+    hash.update(`${revision} ${atMs}\n`);
+    for (const { record } of changes) hash.update(record);
+  }
+  const text = (value: unknown) =>
+    JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? String(each) : each)) ?? '';
+  for (const operation of operations) hash.update(text(operation));
+  for (const read of pastReads) hash.update(text(read));
+  return hash.digest('hex');
+}
