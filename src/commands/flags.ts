@@ -22,16 +22,20 @@ export interface Parsed {
   bool(name: string): boolean;
   /** Given by the user. */
   has(name: string): boolean;
+  /** How many operands came before a `--`; undefined without one. */
+  readonly operandsBeforeDashes: number | undefined;
 }
 
 /** @throws CommandError usage, in pflag's words */
 export function parseFlags(args: readonly string[], table: FlagTable): Parsed {
   const values = new Map<string, string>();
   const operands: string[] = [];
+  let operandsBeforeDashes: number | undefined;
   const fail = (text: string) => new CommandError(ExitCode.usage, text);
   for (let i = 0; i < args.length; i++) {
     const argument = args[i]!;
     if (argument === '--') {
+      operandsBeforeDashes = operands.length;
       operands.push(...args.slice(i + 1));
       break;
     }
@@ -62,6 +66,7 @@ export function parseFlags(args: readonly string[], table: FlagTable): Parsed {
   }
   return {
     operands,
+    operandsBeforeDashes,
     string: (name) => values.get(name) ?? table[name]?.default,
     bool: (name) => (values.get(name) ?? table[name]?.default) === 'true',
     has: (name) => values.has(name),

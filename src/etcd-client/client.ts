@@ -81,7 +81,8 @@ export function createEtcdClient(channel: Channel, clock: Clock): EtcdClient {
 export function prefixEnd(prefix: Uint8Array): Uint8Array {
   for (let i = prefix.length - 1; i >= 0; i--) {
     if (prefix[i]! === 0xff) continue;
-    const end = prefix.slice(0, i + 1);
+    // A copy: a Buffer's own slice would share its bytes.
+    const end = Uint8Array.from(prefix.subarray(0, i + 1));
     end[i]!++;
     return end;
   }

@@ -2,6 +2,7 @@
  * What Prometheus reads at `/metrics`, under upstream's names: those that its dashboards and alerts ask for and that a cluster of one can
  * answer. Counters count since the start; the rest is read off the member when asked.
  */
+import { openDescriptors, residentBytes } from '#host/process-memory.ts';
 import type { Member } from './member.ts';
 import { clusterVersion, serverVersion } from './version.ts';
 
@@ -46,6 +47,17 @@ export class Counters {
   readonly walSync = new Histogram();
   /** Of checkpoints, whole. */
   readonly backendCommit = new Histogram();
+}
+
+/** Prometheus' own names for a process. */
+function processMetrics(): Metric[] {
+  const descriptors = openDescriptors();
+  return [
+    ['process_resident_memory_bytes', 'gauge', 'Resident memory size in bytes.', residentBytes()],
+    ...(descriptors === undefined
+      ? []
+      : [['process_open_fds', 'gauge', 'Number of open file descriptors.', descriptors] satisfies Metric]),
+  ];
 }
 
 type Metric = readonly [name: string, type: 'counter' | 'gauge', help: string, value: number, labels?: string];
@@ -147,7 +159,9 @@ export function renderMetrics(member: Member): string {
     ],
   ];
   return [
-    ...metrics.map(([name, type, help, value, labels = '']) => `${head(name, type, help)}${name}${labels} ${value}\n`),
+    ...[...metrics, ...processMetrics()].map(
+      ([name, type, help, value, labels = '']) => `${head(name, type, help)}${name}${labels} ${value}\n`,
+    ),
     head('etcd_disk_wal_fsync_duration_seconds', 'histogram', 'The latency distributions of fsync called by WAL.'),
     counters.walSync.lines('etcd_disk_wal_fsync_duration_seconds'),
     head(

@@ -5,11 +5,21 @@ import { RpcError } from '#wire/grpc/status.ts';
 import packageJson from '../../../package.json' with { type: 'json' };
 import { type Command, CommandError, ExitCode } from '../command.ts';
 import { type FlagTable, flagHelp, parseFlags } from '../flags.ts';
+import { authVerbs } from './auth.ts';
+import { checkVerbs } from './check.ts';
+import { completionVerb } from './completion.ts';
+import { downgradeVerbs } from './downgrade.ts';
+import { elect } from './elect.ts';
 import { compaction, del, get, put } from './kv.ts';
 import { leaseVerbs } from './lease.ts';
-import { alarmVerbs, defrag, endpointVerbs, memberVerbs, moveLeader, snapshotVerbs } from './maintenance.ts';
+import { lock } from './lock.ts';
+import { alarmVerbs, defrag, endpointVerbs, moveLeader, snapshotVerbs } from './maintenance.ts';
+import { makeMirror } from './make-mirror.ts';
+import { memberVerbs } from './member.ts';
+import { roleVerbs } from './role.ts';
 import { EtcdctlError, globalFlags, openSession, type Verb } from './session.ts';
 import { txn } from './txn.ts';
+import { userVerbs } from './user.ts';
 import { watch } from './watch.ts';
 
 const version: Verb = {
@@ -33,6 +43,15 @@ const verbs: Readonly<Record<string, Verb>> = {
   defrag,
   ...group('snapshot', snapshotVerbs),
   'move-leader': moveLeader,
+  ...group('auth', authVerbs),
+  ...group('user', userVerbs),
+  ...group('role', roleVerbs),
+  lock,
+  elect,
+  'make-mirror': makeMirror,
+  ...group('check', checkVerbs),
+  ...group('downgrade', downgradeVerbs),
+  completion: completionVerb(() => Object.keys(verbs)),
   version,
 };
 
@@ -48,7 +67,7 @@ export const etcdctl: Command = async (args, context) => {
       stdout.write(help());
       return ExitCode.ok;
     }
-    const word = args.find((argument) => !argument.startsWith('-')) ?? '';
+    const word = wordsIn(args)[0]?.word ?? '';
     stderr.write(`Error: unknown command ${JSON.stringify(word)} for "etcdctl"\nRun 'etcdctl --help' for usage.\n`);
     return ExitCode.failed;
   }
@@ -56,24 +75,20 @@ export const etcdctl: Command = async (args, context) => {
   await using scope = new Scope();
   try {
     const flags = parseFlags([...fromEnvironment(env), ...rest], { ...globalFlags, ...verb.flags });
-    const session = openSession(flags, flags.operands, context, scope);
+    const session = await openSession(flags, flags.operands, context, scope);
     await verb.run(session);
     return ExitCode.ok;
   } catch (error) {
     if (!(error instanceof CommandError || error instanceof RpcError || error instanceof EtcdctlError)) throw error;
-    stderr.write(`Error: ${error.message}\n`);
+    // Some verbs have said already what is wrong.
+    if (error.message !== '') stderr.write(`Error: ${error.message}\n`);
     return error instanceof EtcdctlError ? error.exitCode : ExitCode.failed;
   }
 };
 
 /** Flags may stand before the verb, with their values. */
 function findVerb(args: readonly string[]): { readonly verb: Verb; readonly rest: readonly string[] } | undefined {
-  const words: { readonly word: string; readonly at: number }[] = [];
-  for (let i = 0; i < args.length && words.length < 2; i++) {
-    const argument = args[i]!;
-    if (!argument.startsWith('-')) words.push({ word: argument, at: i });
-    else if (takesValue(argument)) i++;
-  }
+  const words = wordsIn(args);
   const [first, second] = words;
   for (const taken of [words, words.slice(0, 1)]) {
     if (taken.length === 2 && (first === undefined || second === undefined)) continue;
@@ -81,6 +96,17 @@ function findVerb(args: readonly string[]): { readonly verb: Verb; readonly rest
     if (verb !== undefined) return { verb, rest: args.filter((_, i) => !taken.some(({ at }) => at === i)) };
   }
   return undefined;
+}
+
+/** The first two arguments that are no flags and no values of global ones. */
+function wordsIn(args: readonly string[]): readonly { readonly word: string; readonly at: number }[] {
+  const words: { readonly word: string; readonly at: number }[] = [];
+  for (let i = 0; i < args.length && words.length < 2; i++) {
+    const argument = args[i]!;
+    if (!argument.startsWith('-')) words.push({ word: argument, at: i });
+    else if (takesValue(argument)) i++;
+  }
+  return words;
 }
 
 function takesValue(argument: string): boolean {

@@ -1,8 +1,9 @@
 /** `etcdctl put`, `get`, `del`, `compaction`. */
-import type { DeleteRangeResponse, PutResponse, RangeRequest, RangeResponse } from '#api-etcd/gen/rpc.ts';
+import { DeleteRangeResponse, PutResponse, type RangeRequest, RangeResponse } from '#api-etcd/gen/rpc.ts';
 import { prefixEnd } from '#etcd-client/client.ts';
 import type { Parsed } from '../flags.ts';
 import { fields, goJson, headerFields, headerJson, keyValueLines, kvFields, kvJson, omitZero, text } from './print.ts';
+import { printRaw } from './print-answer.ts';
 import { bytes, EtcdctlExit, integer, leaseId, readStdin, type Session, type Verb, wrong } from './session.ts';
 
 const fromZero = Uint8Array.of(0);
@@ -38,6 +39,7 @@ export const put: Verb = {
 
 export function printPut(session: Session, response: PutResponse): void {
   const { format, print } = session;
+  if (printRaw(session, PutResponse, response)) return;
   if (format === 'json') print(`${goJson(putJson(response))}\n`);
   else if (format === 'fields') print(putFields(response));
   else print(`OK\n${response.prevKv === undefined ? '' : keyValueLines(response.prevKv, session)}`);
@@ -87,6 +89,7 @@ export const get: Verb = {
 
 export function printRange(session: Session, response: RangeResponse): void {
   const { format, print, flags, hex } = session;
+  if (printRaw(session, RangeResponse, response)) return;
   if (format === 'json') print(`${goJson(rangeJson(response))}\n`);
   else if (format === 'fields') print(rangeFields(response));
   else
@@ -124,6 +127,7 @@ export const del: Verb = {
 
 export function printDelete(session: Session, response: DeleteRangeResponse): void {
   const { format, print } = session;
+  if (printRaw(session, DeleteRangeResponse, response)) return;
   if (format === 'json') print(`${goJson(deleteJson(response))}\n`);
   else if (format === 'fields') print(deleteFields(response));
   else print(`${response.deleted}\n${response.prevKvs.map((kv) => keyValueLines(kv, session)).join('')}`);

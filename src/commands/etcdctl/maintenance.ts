@@ -1,20 +1,24 @@
-/** `etcdctl endpoint`, `member list`, `alarm`, `defrag`, `snapshot save`, `move-leader`. */
+/** `etcdctl endpoint`, `alarm`, `defrag`, `snapshot save`, `move-leader`. */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
+import { isEtcdError } from '#api-etcd/errors.ts';
 import {
   type AlarmMember,
   AlarmRequest,
   AlarmRequest_AlarmAction,
+  AlarmResponse,
   Cluster,
   HashKVRequest,
   Maintenance,
   type StatusResponse,
 } from '#api-etcd/gen/rpc.ts';
 import { alarmName } from '#etcd/maintenance/service.ts';
+import type { CallOptions, Channel } from '#rpc/call.ts';
 import { RpcError } from '#wire/grpc/status.ts';
 import { fields, goJson, headerFields, headerJson, humanBytes, omitZero, table } from './print.ts';
+import { printAnswer } from './print-answer.ts';
 import { EtcdctlExit, leaseId, type Session, type Verb, wrong } from './session.ts';
 
 const hexId = (id: bigint) => id.toString(16);
@@ -25,21 +29,42 @@ async function each<T>(
   ask: (at: Session) => Promise<T>,
 ): Promise<{ readonly endpoint: string; readonly answer: T }[]> {
   const answers: { endpoint: string; answer: T }[] = [];
-  for (const endpoint of session.endpoints) answers.push({ endpoint, answer: await ask(session.at(endpoint)) });
+  for (const endpoint of await endpointsOf(session))
+    answers.push({ endpoint, answer: await ask(session.at(endpoint)) });
   return answers;
+}
+
+const cluster = { kind: 'bool', usage: 'use all endpoints from the cluster member list' } as const;
+
+/** Those that were named, or those of all members. */
+async function endpointsOf(session: Session): Promise<readonly string[]> {
+  const { channel, flags, call, endpoints } = session;
+  if (!flags.bool('cluster')) return endpoints;
+  try {
+    const { members } = await channel.unary(Cluster.methods.memberList, { linearizable: true }, call);
+    return members.flatMap(({ clientURLs }) => clientURLs);
+  } catch (error) {
+    throw wrong(
+      `failed to fetch endpoints from etcd cluster member list: ${(error as Error).message}`,
+      EtcdctlExit.error,
+    );
+  }
 }
 
 export const endpointVerbs: Readonly<Record<string, Verb>> = {
   health: {
+    flags: { cluster },
     async run(session) {
       const { format, print } = session;
-      const answers = await each(session, async ({ client, call }) => {
+      const answers = await each(session, async ({ channel, client, call }) => {
         const start = performance.now();
         const problem = await client.range({ key: Buffer.from('health') }, call).then(
           () => undefined,
-          (error: unknown) => RpcError.from(error).message,
+          // Not permitted is answered by a quorum, too.
+          (error: unknown) => (isEtcdError(error, 'permissionDenied') ? undefined : RpcError.from(error).message),
         );
-        return { problem, took: goDuration(performance.now() - start) };
+        const took = goDuration(performance.now() - start);
+        return { problem: problem ?? (await alarmProblem(channel, call)), took };
       });
       const healthy = answers.every(({ answer }) => answer.problem === undefined);
       if (format === 'json')
@@ -67,9 +92,21 @@ export const endpointVerbs: Readonly<Record<string, Verb>> = {
     },
   },
   status: {
+    flags: { cluster },
     async run(session) {
-      const { format, print } = session;
-      const answers = await each(session, ({ client, call }) => client.status(call));
+      const { format, print, context } = session;
+      let failed = false;
+      const asked = await each(session, async ({ client, call, endpoint }) => {
+        try {
+          return await client.status(call);
+        } catch (error) {
+          failed = true;
+          const { message } = RpcError.from(error);
+          context.stderr.write(`Failed to get the status of endpoint ${endpoint} (${message})\n`);
+          return undefined;
+        }
+      });
+      const answers = asked.flatMap(({ endpoint, answer }) => (answer === undefined ? [] : [{ endpoint, answer }]));
       if (format === 'json')
         print(
           `${goJson(answers.map(({ endpoint, answer }) => ({ Endpoint: endpoint, Status: statusJson(answer) })))}\n`,
@@ -84,10 +121,14 @@ export const endpointVerbs: Readonly<Record<string, Verb>> = {
       else if (format === 'fields')
         for (const { endpoint, answer } of answers) print(`${statusFields(endpoint, answer)}\n`);
       else for (const { endpoint, answer } of answers) print(`${statusRow(endpoint, answer).join(', ')}\n`);
+      if (failed) throw wrong('', EtcdctlExit.error);
     },
   },
   hashkv: {
-    flags: { rev: { kind: 'string', usage: 'maximum revision to hash (default: latest revision)', default: '0' } },
+    flags: {
+      cluster,
+      rev: { kind: 'string', usage: 'maximum revision to hash (default: latest revision)', default: '0' },
+    },
     async run(session) {
       const { format, print, flags } = session;
       const request = HashKVRequest.create({ revision: Number(flags.string('rev')) });
@@ -109,6 +150,18 @@ export const endpointVerbs: Readonly<Record<string, Verb>> = {
     },
   },
 };
+
+/** A member with an alarm is not healthy. */
+async function alarmProblem(channel: Channel, call: CallOptions): Promise<string | undefined> {
+  try {
+    const { alarms } = await channel.unary(Maintenance.methods.alarm, AlarmRequest.create(), call);
+    return alarms.length === 0
+      ? undefined
+      : `Active Alarm(s): ${alarms.map(({ alarm }) => `${alarmName(alarm)} `).join('')}`;
+  } catch {
+    return 'Unable to fetch the alarm list';
+  }
+}
 
 const statusHeadings = [
   'ENDPOINT',
@@ -166,70 +219,50 @@ function statusFields(endpoint: string, status: StatusResponse): string {
   );
 }
 
-export const memberVerbs: Readonly<Record<string, Verb>> = {
+export const alarmVerbs: Readonly<Record<string, Verb>> = {
   list: {
-    async run({ channel, call, format, print }) {
-      const { header, members } = await channel.unary(Cluster.methods.memberList, { linearizable: true }, call);
-      if (format === 'json') {
-        const plain = members.map(({ id, name, peerURLs, clientURLs, isLearner }) =>
-          omitZero({ ID: id, name, peerURLs, clientURLs, isLearner }),
-        );
-        print(`${goJson({ header: headerJson(header), members: plain })}\n`);
-        return;
+    async run(session) {
+      const { channel, call } = session;
+      printAlarms(session, await channel.unary(Maintenance.methods.alarm, AlarmRequest.create(), call));
+    },
+  },
+  disarm: {
+    async run(session) {
+      const { channel, call } = session;
+      const { header, alarms } = await channel.unary(Maintenance.methods.alarm, AlarmRequest.create(), call);
+      const disarmed: AlarmMember[] = [];
+      for (const alarm of alarms) {
+        const request = AlarmRequest.create({ ...alarm, action: AlarmRequest_AlarmAction.DEACTIVATE });
+        disarmed.push(...(await channel.unary(Maintenance.methods.alarm, request, call)).alarms);
       }
-      if (format === 'fields') {
-        print(headerFields(header));
-        for (const { id, name, peerURLs, clientURLs, isLearner } of members)
-          print(
-            `${fields([
-              ['ID', id],
-              ['Name', JSON.stringify(name)],
-              ...peerURLs.map((url) => ['PeerURL', JSON.stringify(url)] as const),
-              ...clientURLs.map((url) => ['ClientURL', JSON.stringify(url)] as const),
-              ['IsLearner', isLearner],
-            ])}\n`,
-          );
-        return;
-      }
-      const rows = members.map(({ id, name, peerURLs, clientURLs, isLearner }) => [
-        hexId(id),
-        name === '' ? 'unstarted' : 'started',
-        name,
-        peerURLs.join(','),
-        clientURLs.join(','),
-        String(isLearner),
-      ]);
-      if (format === 'table') print(table(['ID', 'STATUS', 'NAME', 'PEER ADDRS', 'CLIENT ADDRS', 'IS LEARNER'], rows));
-      else for (const row of rows) print(`${row.join(', ')}\n`);
+      printAlarms(session, AlarmResponse.create({ header, alarms: disarmed }));
     },
   },
 };
 
-export const alarmVerbs: Readonly<Record<string, Verb>> = {
-  list: {
-    async run({ channel, call, print }) {
-      const { alarms } = await channel.unary(Maintenance.methods.alarm, AlarmRequest.create(), call);
-      print(alarms.map(alarmLine).join(''));
-    },
-  },
-  disarm: {
-    async run({ channel, call, print }) {
-      const { alarms } = await channel.unary(Maintenance.methods.alarm, AlarmRequest.create(), call);
-      for (const alarm of alarms) {
-        const request = AlarmRequest.create({ ...alarm, action: AlarmRequest_AlarmAction.DEACTIVATE });
-        print((await channel.unary(Maintenance.methods.alarm, request, call)).alarms.map(alarmLine).join(''));
-      }
-    },
-  },
-};
+function printAlarms(session: Session, answer: AlarmResponse): void {
+  printAnswer(session, AlarmResponse, answer, {
+    simple: answer.alarms.map(alarmLine).join(''),
+    fields: answer.alarms
+      .map(
+        ({ memberID, alarm }) =>
+          `${fields([
+            ['MemberID', memberID],
+            ['AlarmType', alarmName(alarm)],
+          ])}\n`,
+      )
+      .join(''),
+  });
+}
 
 function alarmLine({ memberID, alarm }: AlarmMember): string {
   return `memberID:${memberID} alarm:${alarmName(alarm)} \n`;
 }
 
 export const defrag: Verb = {
+  flags: { cluster },
   async run(session) {
-    for (const endpoint of session.endpoints) {
+    for (const endpoint of await endpointsOf(session)) {
       const { channel } = session.at(endpoint);
       // It may take long, on servers that rewrite their file.
       await channel.unary(Maintenance.methods.defragment, {});
@@ -239,11 +272,22 @@ export const defrag: Verb = {
 };
 
 export const moveLeader: Verb = {
-  async run({ channel, client, args, call, print }) {
+  async run(session) {
+    const { args, call, endpoints, print } = session;
     if (args.length !== 1) throw wrong('move-leader command needs 1 argument');
     const targetID = BigInt.asUintN(64, leaseId(args[0]!));
-    const { leader } = await client.status(call);
-    await channel.unary(Maintenance.methods.moveLeader, { targetID }, call);
+    let leader = 0n;
+    let its: Session | undefined;
+    for (const endpoint of endpoints) {
+      const at = session.at(endpoint);
+      const { leader: id, header } = await at.client.status(call);
+      leader = id;
+      if (header!.memberId !== id) continue;
+      its = at;
+      break;
+    }
+    if (its === undefined) throw wrong(`no leader endpoint given at [${endpoints.join(' ')}]`);
+    await its.channel.unary(Maintenance.methods.moveLeader, { targetID }, call);
     print(`Leadership transferred from ${hexId(leader)} to ${hexId(targetID)}\n`);
   },
 };

@@ -2,7 +2,7 @@
 import type { KeyValue } from '#api-etcd/gen/kv.ts';
 import type { ResponseHeader } from '#api-etcd/gen/rpc.ts';
 
-export type Format = 'simple' | 'json' | 'fields' | 'table';
+export type Format = 'simple' | 'json' | 'fields' | 'table' | 'protobuf';
 
 /** JSON as Go's encoder writes it: 64-bit numbers as numbers, bytes in base64. */
 export function goJson(value: unknown): string {
@@ -69,9 +69,37 @@ export function fields(lines: readonly (readonly [name: string, value: string | 
   return lines.map(([name, value]) => `"${name}" : ${value}\n`).join('');
 }
 
-/** Go's %q, of bytes that are mostly text. */
+const named: Readonly<Record<number, string>> = {
+  7: '\\a',
+  8: '\\b',
+  9: '\\t',
+  10: '\\n',
+  11: '\\v',
+  12: '\\f',
+  13: '\\r',
+  34: '\\"',
+  92: '\\\\',
+};
+
+/** Go's %q. */
 export function quote(bytes: Uint8Array): string {
-  return JSON.stringify(Buffer.from(bytes).toString());
+  const hex = (byte: number) => `\\x${byte.toString(16).padStart(2, '0')}`;
+  let text = '';
+  for (let at = 0; at < bytes.length; ) {
+    const byte = bytes[at]!;
+    if (byte < 0x80) {
+      text += named[byte] ?? (byte < 0x20 || byte === 0x7f ? hex(byte) : String.fromCharCode(byte));
+      at++;
+      continue;
+    }
+    // Characters of several bytes stay; what is none is written byte by byte.
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+    const sign = Buffer.from(bytes.subarray(at, at + length)).toString();
+    const isOne = [...sign].length === 1 && sign !== '\ufffd';
+    text += isOne ? sign : hex(byte);
+    at += isOne ? length : 1;
+  }
+  return `"${text}"`;
 }
 
 export function keyValueLines(kv: KeyValue, { hex }: { readonly hex: boolean }): string {

@@ -1,4 +1,5 @@
 /** What every verb of etcdctl works with: the connection, its flags, and where it prints. */
+import { resolveSrv } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
 import { createEtcdClient, type EtcdClient } from '#etcd-client/client.ts';
 import { systemClock } from '#host/clock.ts';
@@ -8,6 +9,9 @@ import type { Scope } from '#std/scope.ts';
 import { parseTarget } from '#transport/dial.ts';
 import type { CommandContext } from '../command.ts';
 import { durationMs, type FlagTable, type Parsed } from '../flags.ts';
+import { authenticate, firstThatAnswers, withToken } from './connection.ts';
+import { EtcdctlExit, wrong } from './exit.ts';
+import { askPassword } from './password.ts';
 import type { Format } from './print.ts';
 
 export const globalFlags: FlagTable = {
@@ -19,11 +23,37 @@ export const globalFlags: FlagTable = {
   'write-out': {
     short: 'w',
     kind: 'string',
-    usage: 'set the output format (fields, json, simple, table)',
+    usage: 'set the output format (fields, json, protobuf, simple, table)',
     default: 'simple',
   },
   hex: { kind: 'bool', usage: 'print byte strings as hex encoded strings' },
   'command-timeout': { kind: 'string', usage: 'timeout for short running command', default: '5s' },
+  user: { kind: 'string', usage: 'username[:password] for authentication (prompt if password is not supplied)' },
+  password: {
+    kind: 'string',
+    usage: "password for authentication (if this option is used, --user option shouldn't include password)",
+  },
+  'dial-timeout': { kind: 'string', usage: 'dial timeout for client connections', default: '2s' },
+  'keepalive-time': { kind: 'string', usage: 'keepalive time for client connections', default: '2s' },
+  'keepalive-timeout': { kind: 'string', usage: 'keepalive timeout for client connections', default: '6s' },
+  'insecure-transport': {
+    kind: 'bool',
+    usage: 'disable transport security for client connections',
+    default: 'true',
+  },
+  'insecure-discovery': {
+    kind: 'bool',
+    usage: 'accept insecure SRV records describing cluster endpoints',
+    default: 'true',
+  },
+  'discovery-srv': {
+    short: 'd',
+    kind: 'string',
+    usage: 'domain name to query for SRV records describing cluster endpoints',
+    default: '',
+  },
+  'discovery-srv-name': { kind: 'string', usage: 'service name to query when using DNS discovery', default: '' },
+  debug: { kind: 'bool', usage: 'print the flags to standard error' },
 };
 
 export interface Session {
@@ -42,6 +72,11 @@ export interface Session {
   print(text: string): void;
   /** The same command against another endpoint. */
   at(endpoint: string): Session;
+  /**
+   * A connection of its own.
+   * @param prefix of the flags that say how: `dest-`
+   */
+  connectTo(endpoint: string, prefix?: '' | 'dest-'): Promise<Channel>;
 }
 
 export interface Verb {
@@ -49,66 +84,109 @@ export interface Verb {
   run(session: Session): Promise<void>;
 }
 
-/** @param scope owns the connections */
-export function openSession(flags: Parsed, args: readonly string[], context: CommandContext, scope: Scope): Session {
+/** @param scope owns the connections. @throws EtcdctlError, also for a password that is not right */
+export async function openSession(
+  flags: Parsed,
+  args: readonly string[],
+  context: CommandContext,
+  scope: Scope,
+): Promise<Session> {
   const format = flags.string('write-out')!;
-  if (format !== 'simple' && format !== 'json' && format !== 'fields' && format !== 'table')
-    throw wrong(`unsupported output format ${format}`, EtcdctlExit.badFeature);
-  const endpoints = flags.string('endpoints')!.split(',');
+  if (format !== 'simple' && format !== 'json' && format !== 'fields' && format !== 'table' && format !== 'protobuf')
+    throw wrong('unsupported output format', EtcdctlExit.badFeature);
+  if (flags.bool('debug'))
+    for (const name of Object.keys(globalFlags))
+      context.stderr.write(`ETCDCTL_${name.toUpperCase().replaceAll('-', '_')}=${flags.string(name) ?? ''}\n`);
+  const endpoints = await endpointsOf(flags, context);
   const call = { timeoutMs: durationMs(flags.string('command-timeout')!, 'command-timeout') };
-  const at = (endpoint: string): Session => {
-    const channel = scope.use(connectRpc({ target: parseTarget(endpoint, tlsOf(flags)), clock: systemClock }));
-    return {
-      endpoint,
-      endpoints,
-      channel,
-      client: scope.use(createEtcdClient(channel, systemClock)),
-      flags,
-      args,
-      format,
-      hex: flags.bool('hex'),
-      call,
-      context,
-      print: (text) => context.stdout.write(Buffer.from(text, 'latin1')),
-      at,
-    };
-  };
-  return at(endpoints[0]!);
+  const dial = (endpoint: string, prefix: '' | 'dest-' = '') =>
+    scope.use(connectRpc({ target: parseTarget(endpoint, tlsOf(flags, prefix)), clock: systemClock }));
+  const all = firstThatAnswers(endpoints.map((endpoint) => dial(endpoint)));
+  const token = await tokenOf(all, '', flags, context, call);
+  const authorized = (channel: Channel) => (token === undefined ? channel : withToken(channel, token));
+  const sessionOf = (endpoint: string, channel: Channel): Session => ({
+    endpoint,
+    endpoints,
+    channel,
+    client: scope.use(createEtcdClient(channel, systemClock)),
+    flags,
+    args,
+    format,
+    hex: flags.bool('hex'),
+    call,
+    context,
+    print: (text) => context.stdout.write(Buffer.from(text, 'latin1')),
+    at: (other) => sessionOf(other, authorized(dial(other))),
+    async connectTo(other, prefix = '') {
+      const channel = dial(other, prefix);
+      if (prefix === '') return authorized(channel);
+      const its = await tokenOf(channel, prefix, flags, context, call);
+      return its === undefined ? channel : withToken(channel, its);
+    },
+  });
+  return sessionOf(endpoints[0]!, authorized(all));
 }
 
-function tlsOf(flags: Parsed) {
+async function tokenOf(
+  channel: Channel,
+  prefix: '' | 'dest-',
+  flags: Parsed,
+  context: CommandContext,
+  call: CallOptions,
+): Promise<string | undefined> {
+  const user = flags.string(`${prefix}user`) ?? '';
+  if (user === '') return undefined;
+  const given = flags.string(`${prefix}password`) ?? '';
+  const colon = user.indexOf(':');
+  const asked = () => askPassword(context, prefix === '' ? 'Password: ' : 'Destination Password: ');
+  const name = given === '' && colon >= 0 ? user.slice(0, colon) : user;
+  const password = given !== '' ? given : colon >= 0 ? user.slice(colon + 1) : await asked();
+  try {
+    return await authenticate(channel, { name, password }, call);
+  } catch (error) {
+    throw wrong((error as Error).message, EtcdctlExit.badConnection);
+  }
+}
+
+/** Named, or found by DNS: `_etcd-client-ssl._tcp` and `_etcd-client._tcp`. */
+async function endpointsOf(flags: Parsed, { stderr }: CommandContext): Promise<readonly string[]> {
+  const domain = flags.string('discovery-srv')!;
+  if (domain === '')
+    return flags
+      .string('endpoints')!
+      .split(',')
+      .map((endpoint) => endpoint.trim());
+  const suffix = flags.string('discovery-srv-name');
+  const service = (name: string) => `_${name}${suffix ? `-${suffix}` : ''}._tcp.${domain}`;
+  const find = async (name: string, scheme: string) =>
+    (await resolveSrv(service(name)).catch(() => [])).map(({ name: host, port }) => `${scheme}://${host}:${port}`);
+  const found = [...(await find('etcd-client-ssl', 'https')), ...(await find('etcd-client', 'http'))];
+  if (found.length === 0)
+    throw wrong(`error querying DNS SRV records for _etcd-client of ${domain}`, EtcdctlExit.error);
+  if (flags.bool('insecure-discovery')) return found;
+  return found.filter((endpoint) => {
+    if (endpoint.startsWith('https:')) return true;
+    stderr.write(`ignoring discovered insecure endpoint ${JSON.stringify(endpoint)}\n`);
+    return false;
+  });
+}
+
+function tlsOf(flags: Parsed, prefix: '' | 'dest-') {
   const file = (name: string) => {
-    const path = flags.string(name);
-    return path === undefined ? undefined : readFileSync(path, 'utf8');
+    const path = flags.string(`${prefix}${name}`);
+    if (path === '' && flags.has(`${prefix}${name}`)) throw wrong(`empty string is passed to --${name} option`);
+    return path === undefined || path === '' ? undefined : readFileSync(path, 'utf8');
   };
   const [ca, certificate, key] = [file('cacert'), file('cert'), file('key')];
-  const insecure = flags.bool('insecure-skip-tls-verify');
-  if (ca === undefined && certificate === undefined && !insecure) return undefined;
+  const insecure = prefix === '' && flags.bool('insecure-skip-tls-verify');
+  const plain = flags.bool(`${prefix}insecure-transport`);
+  if (ca === undefined && certificate === undefined && !insecure && plain) return undefined;
   return {
     ...(ca !== undefined && { ca }),
     ...(certificate !== undefined && { certificate }),
     ...(key !== undefined && { key }),
     insecure,
   };
-}
-
-/** Upstream's exit codes. */
-export const EtcdctlExit = { error: 1, badConnection: 2, invalidInput: 3, badFeature: 4, badArgs: 128 } as const;
-
-/** A failure that etcdctl tells in its own words. */
-export class EtcdctlError extends Error {
-  override readonly name = 'EtcdctlError';
-  readonly exitCode: number;
-
-  constructor(message: string, exitCode: number) {
-    super(message);
-    this.exitCode = exitCode;
-  }
-}
-
-/** Arguments that are wrong, unless another code says what else is. */
-export function wrong(message: string, exitCode: number = EtcdctlExit.badArgs): EtcdctlError {
-  return new EtcdctlError(message, exitCode);
 }
 
 export function bytes(text: string): Buffer {
@@ -131,8 +209,4 @@ export function leaseId(text: string): bigint {
   return BigInt.asIntN(64, BigInt(`0x${text}`));
 }
 
-export async function readStdin({ stdin }: CommandContext): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of stdin) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString();
-}
+export { EtcdctlError, EtcdctlExit, readStdin, wrong } from './exit.ts';

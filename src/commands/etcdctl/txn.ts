@@ -1,4 +1,5 @@
 /** `etcdctl txn`: comparisons, then what to do if they hold, then if not; three paragraphs on standard input. */
+import { createInterface } from 'node:readline';
 import {
   Compare,
   Compare_CompareResult,
@@ -8,7 +9,7 @@ import {
   RangeRequest,
   type RequestOp,
   type ResponseOp,
-  type TxnResponse,
+  TxnResponse,
 } from '#api-etcd/gen/rpc.ts';
 import { type FlagTable, parseFlags } from '../flags.ts';
 import {
@@ -27,13 +28,24 @@ import {
   rangeJson,
 } from './kv.ts';
 import { fields, goJson, headerFields, headerJson, omitZero } from './print.ts';
-import { bytes, EtcdctlExit, leaseId, readStdin, type Session, type Verb, wrong } from './session.ts';
+import { printRaw } from './print-answer.ts';
+import { bytes, EtcdctlExit, leaseId, type Session, type Verb, wrong } from './session.ts';
+import { unquoted, wordsOf } from './words.ts';
 
 export const txn: Verb = {
   flags: { interactive: { short: 'i', kind: 'bool', usage: 'input transaction in interactive mode' } },
   async run(session) {
-    const { client, call, context } = session;
-    const [compares = [], success = [], failure = []] = paragraphs(await readStdin(context));
+    const { args, client, call, context, flags, print } = session;
+    if (args.length > 0) throw wrong('txn command does not accept argument');
+    const interactive = flags.bool('interactive');
+    const lines = createInterface({ input: context.stdin, terminal: false })[Symbol.asyncIterator]();
+    const ask = async (what: string) => {
+      if (interactive) print(`${what}\n`);
+      return await paragraph(lines);
+    };
+    const compares = await ask('compares:');
+    const success = await ask('success requests (get, put, del):');
+    const failure = await ask('failure requests (get, put, del):');
     const response = await client.txn(
       {
         compare: compares.map(parseCompare),
@@ -46,13 +58,15 @@ export const txn: Verb = {
   },
 };
 
-/** Each paragraph ends at an empty line; an empty one counts. */
-function paragraphs(input: string): string[][] {
-  const found: string[][] = [[]];
-  for (const line of input.split('\n'))
-    if (line.trim() === '') found.push([]);
-    else found.at(-1)!.push(line.trim());
-  return found;
+/** Lines up to an empty one. @throws EtcdctlError when the input ends before */
+async function paragraph(lines: AsyncIterator<string>): Promise<string[]> {
+  const found: string[] = [];
+  for (;;) {
+    const { value, done } = await lines.next();
+    if (done) throw wrong('EOF', EtcdctlExit.invalidInput);
+    if (value.trim() === '') return found;
+    found.push(value.trim());
+  }
 }
 
 const results = {
@@ -70,7 +84,7 @@ function parseCompare(line: string): Compare {
     if (!/^-?\d+$/.test(text)) throw wrong(`malformed comparison: ${line}; invalid value ${JSON.stringify(text)}`);
     return Number(text);
   };
-  const base = { key: bytes(unescapeQuoted(key)), result: results[operator] };
+  const base = { key: bytes(unquoted(key)), result: results[operator] };
   switch (target) {
     case 'ver':
     case 'version':
@@ -98,7 +112,7 @@ function parseCompare(line: string): Compare {
       return Compare.create({
         ...base,
         target: Compare_CompareTarget.VALUE,
-        targetUnion: { case: 'value', value: bytes(unescapeQuoted(text)) },
+        targetUnion: { case: 'value', value: bytes(unquoted(text)) },
       });
     case 'lease':
       return Compare.create({
@@ -111,16 +125,10 @@ function parseCompare(line: string): Compare {
   }
 }
 
-function unescapeQuoted(text: string): string {
-  return text.replaceAll(/\\(.)/g, '$1');
-}
-
 const verbs: Readonly<Record<string, FlagTable>> = { put: put.flags!, get: get.flags!, del: del.flags! };
 
 function parseOp(session: Session, line: string): RequestOp {
-  const words = [...line.matchAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'|(\S+)/g)].map(
-    ([, double, single, bare]) => bare ?? single ?? unescapeQuoted(double!),
-  );
+  const words = wordsOf(line);
   const [name = '', ...rest] = words;
   const table = verbs[name];
   if (table === undefined) throw wrong(`invalid txn request: ${line}`, EtcdctlExit.invalidInput);
@@ -146,6 +154,7 @@ function parseOp(session: Session, line: string): RequestOp {
 
 function printTxn(session: Session, response: TxnResponse): void {
   const { format, print } = session;
+  if (printRaw(session, TxnResponse, response)) return;
   if (format === 'json') {
     print(`${goJson(txnJson(response))}\n`);
     return;

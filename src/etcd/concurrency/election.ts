@@ -23,29 +23,7 @@ export function electionService(channelOf: (context: CallContext) => Channel): B
       const name = Buffer.from(given);
       const value = Buffer.from(said);
       const line = lineOf(context, name);
-      const lease = await line.lease(id);
-      const key = line.keyOf(lease);
-      const entered = await line.txn({
-        compare: [createdAt(key, 0)],
-        success: [putOp(key, value, lease)],
-        failure: [getOp(key)],
-      });
-      const own = entered.succeeded ? undefined : keysOf(entered, 0)[0]!;
-      const rev = own?.createRevision ?? entered.header!.revision;
-      if (own !== undefined && compareBytes(own.value, value) !== 0)
-        try {
-          await proclaim(line, { name, key, rev, lease }, value);
-        } catch (error) {
-          await line.removeCreatedAt(key, rev, { alsoWhenCancelled: true }).catch(() => {});
-          throw error;
-        }
-      try {
-        await line.turn(rev);
-      } catch (error) {
-        if (context.signal.aborted) await line.removeCreatedAt(key, rev, { alsoWhenCancelled: true }).catch(() => {});
-        throw error;
-      }
-      return CampaignResponse.create({ header: entered.header, leader: { name, key, rev, lease } });
+      return await campaign(line, { name, lease: await line.lease(id), value }, context.signal);
     },
 
     async proclaim({ leader: given, value }, context) {
@@ -61,19 +39,9 @@ export function electionService(channelOf: (context: CallContext) => Channel): B
     },
 
     async observe({ name }, sink, context) {
-      const line = lineOf(context, Buffer.from(name));
-      const tell = async (header: ResponseHeader, kv: KeyValue) => {
+      await observe(lineOf(context, Buffer.from(name)), async (header, kv) => {
         if (!sink.send(LeaderResponse.create({ header, kv }))) await sink.drained();
-      };
-      for (;;) {
-        const found = await line.first();
-        const known = found.kvs[0];
-        const leader =
-          known === undefined ? await nextLeader(line, found.header!.revision) : { header: found.header!, kv: known };
-        if (leader === undefined) return;
-        await tell(leader.header, leader.kv);
-        if (!(await told(line, leader.kv.key, leader.header.revision + 1, tell))) return;
-      }
+      });
     },
 
     async resign({ leader: given }, context) {
@@ -82,6 +50,54 @@ export function electionService(channelOf: (context: CallContext) => Channel): B
       return ResignResponse.create({ header });
     },
   });
+}
+
+/**
+ * Stands in line until everybody before has gone: then it leads. Whoever was in line already says something new.
+ * @throws RpcError; when `signal` has ended it, the key is taken away again
+ */
+export async function campaign(
+  line: WaitingLine,
+  { name, lease, value }: { readonly name: Uint8Array; readonly lease: bigint; readonly value: Uint8Array },
+  signal: AbortSignal,
+): Promise<CampaignResponse> {
+  const key = line.keyOf(lease);
+  const entered = await line.txn({
+    compare: [createdAt(key, 0)],
+    success: [putOp(key, value, lease)],
+    failure: [getOp(key)],
+  });
+  const own = entered.succeeded ? undefined : keysOf(entered, 0)[0]!;
+  const rev = own?.createRevision ?? entered.header!.revision;
+  if (own !== undefined && compareBytes(own.value, value) !== 0)
+    try {
+      await proclaim(line, { name, key, rev, lease }, value);
+    } catch (error) {
+      await line.removeCreatedAt(key, rev, { alsoWhenCancelled: true }).catch(() => {});
+      throw error;
+    }
+  try {
+    await line.turn(rev);
+  } catch (error) {
+    if (signal.aborted) await line.removeCreatedAt(key, rev, { alsoWhenCancelled: true }).catch(() => {});
+    throw error;
+  }
+  return CampaignResponse.create({ header: entered.header, leader: { name, key, rev, lease } });
+}
+
+type Tell = (header: ResponseHeader, kv: KeyValue) => Promise<void>;
+
+/** Tells of every leader, and of everything leaders say, until the watch ends. */
+export async function observe(line: WaitingLine, tell: Tell): Promise<void> {
+  for (;;) {
+    const found = await line.first();
+    const known = found.kvs[0];
+    const leader =
+      known === undefined ? await nextLeader(line, found.header!.revision) : { header: found.header!, kv: known };
+    if (leader === undefined) return;
+    await tell(leader.header, leader.kv);
+    if (!(await told(line, leader.kv.key, leader.header.revision + 1, tell))) return;
+  }
 }
 
 async function proclaim(
@@ -110,12 +126,7 @@ async function nextLeader(
 }
 
 /** Tells what a leader says until it leads no more. @returns false when the watch has ended before */
-async function told(
-  line: WaitingLine,
-  key: Uint8Array,
-  revision: number,
-  tell: (header: ResponseHeader, kv: KeyValue) => Promise<void>,
-): Promise<boolean> {
+async function told(line: WaitingLine, key: Uint8Array, revision: number, tell: Tell): Promise<boolean> {
   for await (const { header, events } of line.watch(key, revision))
     for (const { type, kv } of events) {
       if (type === Event_EventType.DELETE) return true;
