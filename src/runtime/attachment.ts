@@ -1,4 +1,7 @@
-/** A client of a process's streams, over a connection of its own to the monitor. */
+/**
+ * A client of a process's streams, over two connections of its own to the monitor: output comes by one, input goes by the other. A process may end while input is
+ * still on its way; sending to a monitor that has gone breaks a connection with everything that was not read from it, and its last words must not be lost.
+ */
 import { MonitorConnection } from '#host-linux/helper/monitor-client.ts';
 import { BoundedQueue } from '#std/bounded-queue.ts';
 import { RuntimeError } from './error.ts';
@@ -14,31 +17,21 @@ const piecesPause = 16;
 export async function openAttachment(folder: string): Promise<Attachment> {
   const pieces = new BoundedQueue<Piece>(piecesMax);
   const live = new Set(['stdout', 'stderr']);
-  let drains: { resolve: () => void; reject: (error: Error) => void }[] = [];
-  let closed = false;
   let connection: MonitorConnection;
-  const settle = (error?: Error) => {
-    const waiting = drains;
-    drains = [];
-    for (const { resolve, reject } of waiting) error === undefined ? resolve() : reject(error);
-  };
+  let input: Input | undefined;
   try {
+    input = await openInput(folder);
     connection = await MonitorConnection.open(folder, {
       onOutput: (stream, data) => {
         if (data !== undefined) pieces.push({ stream, data });
         else if (live.delete(stream) && live.size === 0) pieces.end();
         return pieces.length < piecesPause;
       },
-      onDrain: () => settle(),
-      onClose: () => {
-        closed = true;
-        pieces.end(live.size === 0 ? undefined : new RuntimeError('Internal', 'the monitor went away'));
-        settle(new RuntimeError('FailedPrecondition', 'the attachment has ended'));
-      },
+      onClose: () => pieces.end(live.size === 0 ? undefined : new RuntimeError('Internal', 'the monitor went away')),
     });
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT' && code !== 'ECONNREFUSED') throw error;
+    input?.[Symbol.dispose]();
+    if (!hasGone(error)) throw error;
     pieces.end();
     return ended(pieces);
   }
@@ -51,24 +44,55 @@ export async function openAttachment(folder: string): Promise<Attachment> {
   }
   return {
     output: output(),
-    write: (data) => connection.writeStdin(data),
-    drained: () =>
-      closed
-        ? Promise.reject(new RuntimeError('FailedPrecondition', 'the attachment has ended'))
-        : new Promise((resolve, reject) => drains.push({ resolve, reject })),
-    closeStdin: () => connection.closeStdin(),
+    write: input.write,
+    drained: input.drained,
+    closeStdin: input.closeStdin,
     async [Symbol.asyncDispose]() {
       live.clear();
       connection[Symbol.dispose]();
+      input[Symbol.dispose]();
     },
   };
 }
+
+type Input = Pick<Attachment, 'write' | 'drained' | 'closeStdin'> & Disposable;
+
+async function openInput(folder: string): Promise<Input> {
+  let drains: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  let closed = false;
+  const settle = (error?: Error) => {
+    const waiting = drains;
+    drains = [];
+    for (const { resolve, reject } of waiting) error === undefined ? resolve() : reject(error);
+  };
+  const connection = await MonitorConnection.open(folder, {
+    onDrain: () => settle(),
+    onClose: () => {
+      closed = true;
+      settle(attachmentEnded());
+    },
+  });
+  return {
+    write: (data) => connection.writeStdin(data),
+    drained: () =>
+      closed ? Promise.reject(attachmentEnded()) : new Promise((resolve, reject) => drains.push({ resolve, reject })),
+    closeStdin: () => connection.closeStdin(),
+    [Symbol.dispose]: () => connection[Symbol.dispose](),
+  };
+}
+
+function hasGone(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ECONNREFUSED';
+}
+
+const attachmentEnded = () => new RuntimeError('FailedPrecondition', 'the attachment has ended');
 
 function ended(pieces: BoundedQueue<Piece>): Attachment {
   return {
     output: pieces,
     write: () => false,
-    drained: () => Promise.reject(new RuntimeError('FailedPrecondition', 'the attachment has ended')),
+    drained: () => Promise.reject(attachmentEnded()),
     closeStdin: () => {},
     async [Symbol.asyncDispose]() {},
   };

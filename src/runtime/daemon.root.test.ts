@@ -119,6 +119,19 @@ test('what a client feeds is read, and its end is seen', limit, async () => {
   await runtime.delete('c');
 });
 
+test('last words are heard although input was on its way when the process ended', limit, async () => {
+  await runtime.create({ id: 'c', bundle: bundle.folder, spec: spec('read line; echo "got $line"'), stdio: piped });
+  const attachment = await runtime.attach('c');
+  const { pid } = await runtime.start('c');
+  attachment.write(Buffer.from('a line\n'));
+  // The daemon is busy until the monitor has come and gone, and has not read what it said.
+  while (existsSync(`/proc/${pid}`));
+  for (const until = performance.now() + 50; performance.now() < until; );
+  attachment.write(Buffer.from('more'));
+  attachment.closeStdin();
+  assert.equal((await collect(attachment)).stdout, 'got a line\n');
+});
+
 test('a terminal has a size, echoes, and is the controlling one', limit, async () => {
   const config = spec('stty size; tty=$(readlink /proc/self/fd/0); echo "$tty"; read line; echo "got $line"', (it) => {
     it.process['terminal'] = true;

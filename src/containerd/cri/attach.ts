@@ -36,7 +36,8 @@ async function serve(context: CriContext, request: AttachRequest, streams: Remot
         },
         stdin,
       )
-      .catch(() => {});
+      // Not a sign that the client has gone: the container has ended.
+      .catch(() => streams.closed);
     const output = (async () => {
       for await (const { stream, data } of attachment.output) await streams.send(stream, data);
       return 'ended' as const;

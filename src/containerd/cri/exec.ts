@@ -42,8 +42,8 @@ async function serve(context: CriContext, request: ExecRequest, streams: RemoteS
       },
       request.stdin,
     );
-    // The client went: its command goes, too, when this function returns. A process that ended takes no more input.
-    const left = Promise.race([input.catch(() => {}), streams.closed]).then(() => 'left' as const);
+    // The client went: its command goes, too, when this function returns. That a process which ended takes no more input is no sign of it.
+    const left = Promise.race([input.catch(() => streams.closed), streams.closed]).then(() => 'left' as const);
     const output = (async () => {
       for await (const { stream, data } of attachment.output) await streams.send(stream, data);
       return 'ended' as const;
