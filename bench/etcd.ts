@@ -1,109 +1,117 @@
 /**
- * `bench/etcd.ts [--seconds=N]`: durable puts and linearizable ranges, on the reference and on ours, one after the other on the same
- * disk with the same client. Prints both and the ratio, which is what counts. The client shares the machine: operations
- * per second of the server's own processor time are printed too.
+ * `bench/etcd.ts [--seconds=N]`: durable puts and ranges, one member and three, on the reference and on ours, one after the other on the
+ * same disk under the same load; then how long three members are without a writable leader when it is killed. Prints both and the
+ * ratio, which is what counts. The load shares the machine: operations per second of the servers' own processor time stand beside it.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createEtcdClient, type EtcdClient } from '#etcd-client/client.ts';
+import { KV, Maintenance, PutRequest, RangeRequest, StatusRequest } from '#api-etcd/gen/rpc.ts';
+import { createEtcdClient } from '#etcd-client/client.ts';
 import { systemClock } from '#host/clock.ts';
-import { connectRpc } from '#rpc/client.ts';
-import { startEtcdProcess } from '#testkit/etcd-process.ts';
-import { referenceBinary } from '#testkit/reference.ts';
-import { parseTarget } from '#transport/dial.ts';
+import { EtcdCluster, type Kind, type MemberProcess } from '#testkit/etcd-cluster.ts';
+import { compareLine, h2load, type Rate, type Shape } from './load/h2load.ts';
 
-const seconds = Number(/--seconds=(\d+)/.exec(process.argv.join(' '))?.[1] ?? 5);
-const connections = 16;
-const clientsPerConnection = 16;
-const keys = 100_000;
-const value = Buffer.alloc(256, 'v');
+const seconds = Number(/--seconds=(\d+)/.exec(process.argv.join(' '))?.[1] ?? 4);
+const rangeKeys = 1000;
+const failovers = 5;
+const key = Buffer.from('key0000000001234');
+const put = PutRequest.create({ key, value: Buffer.alloc(256, 'v') });
+const range = (more: Partial<RangeRequest>) => RangeRequest.create({ key, ...more });
+const many = { key: Buffer.from('r'), rangeEnd: Buffer.from('s'), limit: rangeKeys };
 
-interface Rate {
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  /** Operations per second of the server's processor time. */
-  readonly perCpuSecond: number;
-}
-
-type Work = (client: EtcdClient, i: number) => Promise<unknown>;
-
-const works: Readonly<Record<string, { readonly clients: number; readonly work: Work }>> = {
-  'put, 16x16 clients': { clients: clientsPerConnection, work: (client, i) => client.put({ key: keyOf(i), value }) },
-  'put, 16x1 clients': { clients: 1, work: (client, i) => client.put({ key: keyOf(i), value }) },
-  'range one key, 16x16 clients': {
-    clients: clientsPerConnection,
-    work: (client, i) => client.range({ key: keyOf(i) }),
-  },
-  'range 100 keys, 16x4 clients': {
-    clients: 4,
-    work: (client) => client.range({ key: Buffer.from('key'), rangeEnd: Buffer.from('kez'), limit: 100 }),
-  },
+const shapes: Readonly<Record<string, Shape>> = {
+  '1x1': { connections: 1, streams: 1 },
+  '1x64': { connections: 1, streams: 64 },
+  '16x16': { connections: 16, streams: 16 },
+  '64x16': { connections: 64, streams: 16 },
 };
 
-function keyOf(i: number): Buffer {
-  return Buffer.from(`key${String((i * 7919) % keys).padStart(13, '0')}`);
-}
+type Rates = Map<string, Rate>;
 
-async function rate(clients: readonly EtcdClient[], perConnection: number, work: Work, pid: number): Promise<Rate> {
-  const cpuBefore = cpuSeconds(pid);
-  const times: number[] = [];
-  let count = 0;
-  const start = performance.now();
-  const until = start + seconds * 1000;
-  const loop = async (client: EtcdClient) => {
-    for (let now = performance.now(); now < until; ) {
-      await work(client, count++);
-      const end = performance.now();
-      times.push(end - now);
-      now = end;
-    }
+async function measure(kind: Kind, members: number): Promise<Rates> {
+  const rates: Rates = new Map();
+  await using cluster = await EtcdCluster.start(Array.from({ length: members }, () => kind));
+  const leader = await leaderOf(cluster);
+  const pids = cluster.members.map(({ child }) => child!.pid!);
+  {
+    await using channel = cluster.channel(leader);
+    const client = createEtcdClient(channel, systemClock);
+    for (let i = 0; i < rangeKeys; i++)
+      await client.put({ key: Buffer.from(`r${String(i).padStart(6, '0')}`), value: Buffer.alloc(256, 'v') });
+  }
+  const load = async (
+    name: string,
+    method: typeof KV.methods.put | typeof KV.methods.range,
+    request: object,
+    shape: Shape,
+  ) => {
+    const options = { url: leader.clientUrl, method, request, shape, seconds, pids };
+    rates.set(name, await h2load(options as Parameters<typeof h2load>[0]));
   };
-  await Promise.all(clients.flatMap((client) => Array.from({ length: perConnection }, () => loop(client))));
-  const elapsed = (performance.now() - start) / 1000;
-  times.sort((a, b) => a - b);
-  const at = (share: number) => times[Math.floor(times.length * share)]!;
-  return {
-    perSecond: times.length / elapsed,
-    p50Ms: at(0.5),
-    p99Ms: at(0.99),
-    perCpuSecond: times.length / (cpuSeconds(pid) - cpuBefore),
-  };
+  for (const [name, shape] of Object.entries(shapes)) await load(`put ${name}`, KV.methods.put, put, shape);
+  const wide = shapes['16x16']!;
+  await load('range, linearizable, 16x16', KV.methods.range, range({}), wide);
+  await load('range, serializable, 16x16', KV.methods.range, range({ serializable: true }), wide);
+  await load(`range of ${rangeKeys} keys, 16x16`, KV.methods.range, range(many), wide);
+  return rates;
 }
 
-/** User and system time of a process (proc(5), in hundredths of a second). */
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-async function measure(command: readonly string[]): Promise<Record<string, Rate>> {
-  const folder = mkdtempSync(join(process.env['WHERRY_BENCH_FOLDER'] ?? tmpdir(), 'etcd-bench-'));
-  try {
-    await using server = await startEtcdProcess({ command, dataDir: join(folder, 'data') });
-    const target = parseTarget(server.clientUrl);
-    const channels = Array.from({ length: connections }, () => connectRpc({ target, clock: systemClock }));
+/** Milliseconds from the death of the leader to the first write that was acknowledged through a survivor. */
+async function failover(kind: Kind): Promise<number[]> {
+  const gaps: number[] = [];
+  await using cluster = await EtcdCluster.start([kind, kind, kind]);
+  for (let i = 0; i < failovers; i++) {
+    const leader = await leaderOf(cluster);
+    const survivors = cluster.members.filter((member) => member !== leader);
+    const channels = survivors.map((member) => cluster.channel(member));
     const clients = channels.map((channel) => createEtcdClient(channel, systemClock));
-    const rates: Record<string, Rate> = {};
-    for (const [name, { clients: perConnection, work }] of Object.entries(works))
-      rates[name] = await rate(clients, perConnection, work, server.child.pid!);
+    for (const client of clients) await client.put({ key, value: Buffer.from('before') });
+    await cluster.stop(leader, 'SIGKILL');
+    const startMs = performance.now();
+    // A new attempt every 10 ms, so that none that was lost with the leader is waited for.
+    gaps.push(
+      await new Promise<number>((resolve) => {
+        let done = false;
+        const attempt = () => {
+          if (done) return;
+          for (const client of clients)
+            client.put({ key, value: Buffer.from('after') }).then(
+              () => {
+                if (!done) resolve(performance.now() - startMs);
+                done = true;
+              },
+              () => {},
+            );
+          setTimeout(attempt, 10);
+        };
+        attempt();
+      }),
+    );
     for (const channel of channels) await channel[Symbol.asyncDispose]();
-    return rates;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+    cluster.run(leader, 'new');
+    await cluster.serving(leader);
+  }
+  return gaps.sort((a, b) => a - b);
+}
+
+async function leaderOf(cluster: EtcdCluster): Promise<MemberProcess> {
+  for (;;) {
+    for (const member of cluster.members) {
+      await using channel = cluster.channel(member);
+      const status = await channel.unary(Maintenance.methods.status, StatusRequest.create()).catch(() => undefined);
+      if (status !== undefined && status.leader === status.header!.memberId) return member;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 
-const reference = await measure([referenceBinary('etcd-server', 'etcd')]);
-const ours = await measure([new URL('../bin/wherry', import.meta.url).pathname, 'etcd']);
-const cell = ({ perSecond, p50Ms, p99Ms, perCpuSecond }: Rate) =>
-  `${perSecond.toFixed(0).padStart(6)}/s p50 ${p50Ms.toFixed(2).padStart(6)} p99 ${p99Ms.toFixed(2).padStart(6)} ms ${perCpuSecond.toFixed(0).padStart(6)}/cpu-s`;
-for (const name of Object.keys(works)) {
-  const [theirs, our] = [reference[name]!, ours[name]!];
-  process.stdout.write(
-    `${name.padEnd(30)} reference ${cell(theirs)}   ours ${cell(our)}   ratio ${(our.perSecond / theirs.perSecond).toFixed(2)}, of cpu ${(our.perCpuSecond / theirs.perCpuSecond).toFixed(2)}\n`,
-  );
+for (const members of [1, 3]) {
+  process.stdout.write(`-- ${members === 1 ? 'one member' : 'three members'}\n`);
+  const reference = await measure('reference', members);
+  const ours = await measure('ours', members);
+  for (const [name, rate] of ours) process.stdout.write(compareLine(name, reference.get(name)!, rate));
 }
+const [theirs, our] = [await failover('reference'), await failover('ours')];
+const median = (values: readonly number[]) => values[values.length >> 1]!;
+const text = (values: readonly number[]) => `p50 ${median(values).toFixed(0)} max ${values.at(-1)!.toFixed(0)} ms`;
+process.stdout.write(
+  `leader killed to first acknowledged write   reference ${text(theirs)}   ours ${text(our)}   ratio ${(median(our) / median(theirs)).toFixed(2)}\n`,
+);

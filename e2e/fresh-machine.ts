@@ -6,7 +6,7 @@
  *
  * What runs how often, and why: outside, `npm ci` once from the registry, which fills npm's cache. Inside namespaces without a network, from that cache:
  * `npm ci && npm start` twice for each user, once with each Node in front, as a second start has data, a bundle and `node_modules` to meet; `npm ci && npm test` once for
- * each user, with another Node in front each: it takes over a minute, and the second time is the one that `.ci/run` itself does.
+ * each user, with another Node in front each: it takes over a minute, and the second time is the one of `npm run check -- --all` in `.ci/run`.
  */
 import assert from 'node:assert/strict';
 import {

@@ -1,6 +1,6 @@
 /**
- * `npm run check`: what every commit must pass, in under a minute. Types, lint and format, the house rules, fast tests.
- * `--no-tests` leaves out the tests; CI runs all of it.
+ * `npm run check`: what every commit must pass, in under a minute. Types, lint and format, the house rules, and the tests that what has changed since the main line
+ * can break. `--all` runs every test, as CI does; `--no-tests` none.
  */
 import { spawnSync } from 'node:child_process';
 import { checkHouse } from './house.ts';
@@ -28,4 +28,5 @@ step('house rules', () => {
   for (const finding of findings) process.stdout.write(`${finding}\n`);
   return findings.length === 0;
 });
-if (!process.argv.includes('--no-tests')) step('tests', () => node('tools/test.ts'));
+if (!process.argv.includes('--no-tests'))
+  step('tests', () => node('tools/test.ts', ...(process.argv.includes('--all') ? [] : ['--changed'])));

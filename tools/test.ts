@@ -1,7 +1,8 @@
 /**
  * `npm test`: every test that needs no special rights (`*.test.ts`). `--root` runs `*.root.test.ts` instead: those need root
  * and the reference packages, and run in a network and mount namespace of their own with loopback as the only interface, so that
- * no address of a test can leave the machine. Other arguments narrow the run to files whose path contains one of them.
+ * no address of a test can leave the machine. `--changed` runs those that what has changed can break, `--times` prints the slowest files, `--verbose` each
+ * test. Other arguments narrow the run to files whose path contains one of them.
  * Ends with one line, `N passed, N failed`.
  */
 import { spawnSync } from 'node:child_process';
@@ -9,7 +10,9 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { changedFiles, testsOf } from './changed.ts';
 
+const slowestCount = 25;
 const root = new URL('..', import.meta.url).pathname;
 const wantsRoot = process.argv.includes('--root');
 if (wantsRoot && process.env['WHERRY_OWN_NETWORK'] === undefined) process.exit(enterOwnNetwork());
@@ -18,7 +21,8 @@ const needles = process.argv.slice(2).filter((argument) => !argument.startsWith(
 const generated = spawnSync(process.execPath, [join(root, 'tools/gen.ts')], { stdio: 'inherit' });
 if (generated.status !== 0) process.exit(1);
 
-const files = ['src', 'tools', 'e2e', 'conformance', 'sim']
+const changed = process.argv.includes('--changed') ? changedFiles(root) : undefined;
+const all = ['src', 'tools', 'e2e', 'conformance', 'sim']
   .filter((folder) => existsSync(join(root, folder)))
   .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, withFileTypes: true }))
   .filter(
@@ -27,6 +31,7 @@ const files = ['src', 'tools', 'e2e', 'conformance', 'sim']
   .map((entry) => join(entry.parentPath, entry.name))
   .filter((file) => needles.length === 0 || needles.some((needle) => relative(root, file).includes(needle)))
   .sort();
+const files = changed === undefined ? all : testsOf(root, all, changed);
 
 const fixtures = process.env['WHERRY_FIXTURES'] ?? join(root, '../shared/fixtures');
 if (!existsSync(fixtures))
@@ -36,6 +41,7 @@ if (files.length === 0) {
   process.stdout.write('0 passed, 0 failed\n');
   process.exit(needles.length === 0 ? 0 : 1);
 }
+if (changed !== undefined) process.stdout.write(`${files.length} of ${all.length} files of tests\n`);
 
 let passed = 0;
 let failed = 0;
@@ -45,6 +51,10 @@ stream.on('test:pass', (event) => {
 });
 stream.on('test:fail', () => {
   failed++;
+});
+const fileMs = new Map<string, number>();
+stream.on('test:complete', ({ file = '', nesting, details }) => {
+  if (nesting === 0) fileMs.set(file, (fileMs.get(file) ?? 0) + details.duration_ms);
 });
 const verbose = process.argv.includes('--verbose');
 if (verbose) stream.compose(spec).pipe(process.stdout);
@@ -62,6 +72,9 @@ let finished = false;
 function finish(): void {
   if (finished) return;
   finished = true;
+  if (process.argv.includes('--times'))
+    for (const [file, ms] of [...fileMs].sort(([, a], [, b]) => b - a).slice(0, slowestCount))
+      process.stdout.write(`${(ms / 1000).toFixed(1).padStart(6)} s ${relative(root, file)}\n`);
   process.stdout.write(`${passed} passed, ${failed} failed\n`);
   process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 }

@@ -149,20 +149,25 @@ test('the flags that kubeadm gives are taken', { timeout }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'etcd-kubeadm-'));
   try {
     const [metricsPort] = await freePorts(1);
+    const authority = await createAuthority({ commonName: 'etcd-ca' }, { clock: systemClock, prng: systemPrng() });
+    const peer = await authority.issue({ commonName: 'peer', usages: ['server', 'client'], ipAddresses: ['10.0.0.1'] });
+    const file = (name: string, text: string) => {
+      writeFileSync(join(folder, name), text, { mode: 0o600 });
+      return join(folder, name);
+    };
     await using server = await startEtcdProcess({
       command,
       dataDir: join(folder, 'data'),
       flags: [
         '--experimental-initial-corrupt-check=true',
-        '--experimental-watch-progress-notify-interval=5s',
         '--feature-gates=InitialCorruptCheck=true',
         '--initial-advertise-peer-urls=https://10.0.0.1:2380',
         '--initial-cluster=default=https://10.0.0.1:2380',
         `--listen-metrics-urls=http://127.0.0.1:${metricsPort}`,
-        '--peer-cert-file=/etc/kubernetes/pki/etcd/peer.crt',
+        `--peer-cert-file=${file('peer.crt', peer.certificate)}`,
         '--peer-client-cert-auth=true',
-        '--peer-key-file=/etc/kubernetes/pki/etcd/peer.key',
-        '--peer-trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt',
+        `--peer-key-file=${file('peer.key', peer.key)}`,
+        `--peer-trusted-ca-file=${file('ca.crt', authority.certificate)}`,
         '--snapshot-count=10000',
         '--watch-progress-notify-interval=5s',
       ],

@@ -216,6 +216,7 @@ export class SimNetwork {
           throw error;
         }),
       leaseTimeToLive: (id, keys) => call(({ source }) => source.leaseTimeToLive(id, keys)),
+      hashKv: (_clusterId, revision) => call(async ({ source }) => source.hashKv(revision)),
       promote: (id) =>
         call(({ source }) => source.promote(id, undefined)).catch(told) as Promise<readonly ClusterMember[]>,
     };

@@ -24,7 +24,7 @@ export interface CertificateRequest {
 }
 
 /** A certificate with less than this left is replaced at the next start. */
-const renewBeforeMs = 30 * 24 * 3600 * 1000;
+export const renewBeforeMs = 30 * 24 * 3600 * 1000;
 
 export async function ensureCertificates(
   { folder, ipAddresses, dnsNames }: CertificateRequest,
@@ -78,12 +78,12 @@ export async function ensureCertificates(
   return { ca: ca.certificate, apiserver: apiserver!, admin: admin!, serviceAccountKey };
 }
 
-function namesOf({ certificate }: KeyPair): string[] {
+export function namesOf({ certificate }: KeyPair): string[] {
   const text = new X509Certificate(certificate).subjectAltName ?? '';
   return text.split(', ').map((entry) => entry.replace(/^(DNS|IP Address):/, ''));
 }
 
-async function readPair(folder: string, name: string): Promise<KeyPair | undefined> {
+export async function readPair(folder: string, name: string): Promise<KeyPair | undefined> {
   const [certificate, key] = await Promise.all([
     readIfThere(join(folder, `${name}.crt`)),
     readIfThere(join(folder, `${name}.key`)),
@@ -92,8 +92,8 @@ async function readPair(folder: string, name: string): Promise<KeyPair | undefin
   return { certificate: certificate.toString('utf8'), key: key.toString('utf8') };
 }
 
-/** The key first: a certificate without its key would be taken for whole. */
-async function writePair(folder: string, name: string, { certificate, key }: KeyPair): Promise<KeyPair> {
+/** Durable is not needed: what is lost is made anew. The key first: a certificate without its key would be taken for whole. */
+export async function writePair(folder: string, name: string, { certificate, key }: KeyPair): Promise<KeyPair> {
   await replaceFile(join(folder, `${name}.key`), key, { mode: 0o600, durable: false });
   await replaceFile(join(folder, `${name}.crt`), certificate, { mode: 0o644, durable: false });
   return { certificate, key };

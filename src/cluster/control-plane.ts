@@ -31,6 +31,10 @@ export interface ControlPlaneConfig {
   /** PEM. */
   readonly ca: string;
   readonly serviceAccountKey: string;
+  /** This one among several: the candidate for the leases of scheduler and controllers. Alone it need not wait for them. */
+  readonly identity?: string;
+  /** Reaches kubelets of other processes. PEM. */
+  readonly kubeletClient?: { readonly certificate: string; readonly key: string; readonly ca: string };
 }
 
 export interface ControlPlaneDeps {
@@ -49,6 +53,8 @@ export interface ControlPlane extends AsyncDisposable {
   readonly storeFailed: Promise<unknown>;
   /** Why a pod is where it is, or nowhere. */
   readonly scheduler: ReturnType<typeof startScheduler>;
+  /** Ends controllers and scheduler and gives their leases back, while the store still takes writes. */
+  retire(): Promise<void>;
 }
 
 export async function startControlPlane(config: ControlPlaneConfig, deps: ControlPlaneDeps): Promise<ControlPlane> {
@@ -66,6 +72,7 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
           serviceAccountIssuer: `https://kubernetes.default.svc.${config.clusterDomain}`,
           serviceClusterIpRange: config.serviceClusterIpRange,
           version: config.version,
+          ...(config.kubeletClient && { kubeletClient: { ...config.kubeletClient, addressTypes: ['InternalIP'] } }),
         },
         deps: {
           etcd,
@@ -79,21 +86,30 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
     );
     phase('apiserver');
     const client = clientFactory(apiserver.handler, { clock, prng });
-    const controllers = scope.use(
+    const { identity = 'wherry' } = config;
+    const elected = scope.use(new Scope());
+    const controllers = elected.use(
       startControllers({
-        config: { identity: 'wherry', rootCa: config.ca },
+        config: { identity, rootCa: config.ca },
         deps: { clients: (user) => client(identityOf(user)), clock, prng, log },
       }),
     );
-    const scheduler = scope.use(
+    const scheduler = elected.use(
       startScheduler({
-        config: { identity: 'wherry' },
+        config: { identity },
         deps: { client: client(identityOf('system:kube-scheduler')), clock, prng, log },
       }),
     );
-    await Promise.all([controllers.ready, scheduler.ready]);
+    if (config.identity === undefined) await Promise.all([controllers.ready, scheduler.ready]);
     phase('controllers and scheduler');
-    return { apiserver, client, scheduler, storeFailed, [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose]() };
+    return {
+      apiserver,
+      client,
+      scheduler,
+      storeFailed,
+      retire: () => elected[Symbol.asyncDispose](),
+      [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
+    };
   } catch (error) {
     await scope[Symbol.asyncDispose]().catch((failure) => deps.log('closing what had been started', failure));
     throw error;
@@ -107,7 +123,7 @@ async function openEtcd(
 ): Promise<{ readonly channel: Channel; readonly failed: Promise<unknown> }> {
   if (config.etcd !== undefined) return { channel: scope.use(config.etcd), failed: never() };
   if (config.etcdServer !== undefined)
-    return { channel: scope.use(connectRpc({ target: parseTarget(config.etcdServer), clock })), failed: never() };
+    return { channel: scope.use(connectStore(config.etcdServer, clock)), failed: never() };
   const etcd = scope.use(
     await startEtcd({
       config: { ...(config.etcdDir !== undefined && { dataDir: config.etcdDir }) },
@@ -115,6 +131,11 @@ async function openEtcd(
     }),
   );
   return { channel: scope.use(etcd.connect()), failed: etcd.failed };
+}
+
+/** Somebody's etcd at one address, or at any of several, with commas between them. @throws TypeError for what is no address */
+export function connectStore(servers: string, clock: Clock): Channel {
+  return connectRpc({ target: parseTarget(servers), clock });
 }
 
 /** Somebody else's store tells of its failures itself. */

@@ -14,20 +14,41 @@ export interface ControlDeps {
 }
 
 export function controlHandler({ control, stop, log }: ControlDeps): HttpHandler {
+  return answerJson(log, async (method, [verb, ...rest]) => {
+    switch (`${method} ${verb}`) {
+      case 'POST stop':
+        stop();
+        return { status: 202, value: {} };
+      case 'GET why': {
+        const [resource = '', namespace = '', name = ''] = rest;
+        return { status: 200, value: whyOf(control, resource, namespace, name) };
+      }
+      case 'GET status':
+        return { status: 200, value: clusterStatus(control) };
+      default:
+        return undefined;
+    }
+  });
+}
+
+export interface ControlAnswer {
+  readonly status: number;
+  readonly value: object;
+}
+
+/** A handler of JSON. `answer` gets the path's segments; undefined means there is nothing there. */
+export function answerJson(
+  log: ControlDeps['log'],
+  answer: (method: string, path: readonly string[]) => Promise<ControlAnswer | undefined>,
+): HttpHandler {
   return async ({ method, target }) => {
     const url = new URL(target, 'http://cluster');
     const parts = url.pathname.slice(1).split('/').map(decodeURIComponent);
     try {
-      if (method === 'POST' && parts[0] === 'stop') {
-        stop();
-        return json(202, {});
-      }
-      if (method === 'GET' && parts[0] === 'why') {
-        const [, resource = '', namespace = '', name = ''] = parts;
-        return json(200, why(control, resource, namespace, name));
-      }
-      if (method === 'GET' && parts[0] === 'status') return json(200, status(control));
-      return json(404, { message: `${method} ${url.pathname} is not here` });
+      const found = await answer(method, parts);
+      return found === undefined
+        ? json(404, { message: `${method} ${url.pathname} is not here` })
+        : json(found.status, found.value);
     } catch (error) {
       if (!(error instanceof StatusError)) log(`control socket: ${method} ${url.pathname}`, error);
       return json(500, { message: error instanceof Error ? error.message : String(error) });
@@ -50,7 +71,7 @@ interface Conditioned extends KubeObject {
   };
 }
 
-function status({ apiserver }: ControlPlane): object {
+export function clusterStatus({ apiserver }: Pick<ControlPlane, 'apiserver'>): object {
   const nodes = [...apiserver.reader.list({ group: '', resource: 'nodes' })].map((node) => ({
     name: node.metadata.name,
     ready: ((node as Conditioned).status?.conditions ?? []).some(
@@ -66,7 +87,12 @@ function status({ apiserver }: ControlPlane): object {
 }
 
 /** What is known of an object: how it stands in plain words, who wrote it, and for a pod each node's verdict. */
-function why({ apiserver, scheduler }: ControlPlane, qualified: string, namespace: string, name: string): object {
+export function whyOf(
+  { apiserver, scheduler }: Pick<ControlPlane, 'apiserver' | 'scheduler'>,
+  qualified: string,
+  namespace: string,
+  name: string,
+): object {
   const [resource = '', ...group] = qualified.split('.');
   const object = apiserver.reader.get({ group: group.join('.'), resource }, namespace, name) as Conditioned | undefined;
   const scheduling = resource === 'pods' ? scheduler.explain(`${namespace}/${name}`) : undefined;

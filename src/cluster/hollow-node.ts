@@ -22,6 +22,13 @@ export interface HollowNodeConfig {
   readonly machine?: Machine;
   readonly version: string;
   readonly scripts: Scripts;
+  /** Serves the kubelet's API on this port of `nodeIp`, for apiservers in other processes. PEM. */
+  readonly kubeletServer?: {
+    readonly port: number;
+    readonly certificate: string;
+    readonly key: string;
+    readonly clientCa: string;
+  };
 }
 
 export interface HollowNode extends AsyncDisposable {
@@ -75,13 +82,14 @@ export async function startHollowNode(
         labels: { type: 'hollow' },
         podCidr: config.podCidr,
         version: config.version,
-        port: 10_250,
+        port: config.kubeletServer?.port ?? 10_250,
         rootDir: '/var/lib/kubelet',
         logDir: '/var/log/pods',
         clusterDns: [config.clusterDns],
         clusterDomain: config.clusterDomain,
         hostDns: { servers: [], searches: [], options: [] },
         cgroupRoot: '/kubepods',
+        ...(config.kubeletServer && { server: { host: config.nodeIp, ...config.kubeletServer } }),
       },
       deps: {
         clock,

@@ -40,6 +40,13 @@ export interface RealNodeConfig {
   readonly runtimeEndpoint?: string | undefined;
 }
 
+/** PEM: the kubelet's own, and the authority of its clients. */
+export interface KubeletServer {
+  readonly certificate: string;
+  readonly key: string;
+  readonly clientCa: string;
+}
+
 export interface RealNodeDeps {
   readonly clock: Clock;
   readonly prng: Prng;
@@ -49,8 +56,11 @@ export interface RealNodeDeps {
 /** The part of a node that needs no API: it starts beside the control plane. */
 export interface RealNode extends AsyncDisposable {
   readonly nodeIp: string;
-  /** Joins the cluster. Settles when the node is registered and serves. */
-  join(client: (identity: Identity) => KubeClient): Promise<void>;
+  /**
+   * Joins the cluster. Settles when the node is registered and serves.
+   * @param server serves the kubelet's API on its port, for apiservers in other processes
+   */
+  join(client: (identity: Identity) => KubeClient, server?: KubeletServer): Promise<void>;
   /** The kubelet's API, once it has joined. */
   readonly kubelet: () => HttpHandler | undefined;
   /** Ends all pods, keeps images and data. */
@@ -60,7 +70,7 @@ export interface RealNode extends AsyncDisposable {
 }
 
 const mtu = 1500;
-const kubeletPort = 10_250;
+export const kubeletPort = 10_250;
 const dnsPort = 53;
 const podsMax = 110;
 
@@ -103,7 +113,7 @@ async function start(config: RealNodeConfig, deps: RealNodeDeps, scope: Scope): 
   return {
     nodeIp: network.gateway,
     kubelet: () => kubelet,
-    async join(client) {
+    async join(client, server) {
       const running = joined.use(
         await startKubelet({
           config: {
@@ -120,6 +130,7 @@ async function start(config: RealNodeConfig, deps: RealNodeDeps, scope: Scope): 
             clusterDomain: config.clusterDomain,
             hostDns: config.hostDns,
             cgroupRoot: daemon.podCgroups,
+            ...(server && { server: { host: network.gateway, ...server } }),
           },
           deps: {
             clock,

@@ -95,14 +95,7 @@ async function start(config: ClusterConfig, deps: ClusterDeps, scope: Scope): Pr
     {
       folder: paths.pki,
       ipAddresses: [...new Set([loopback, nodeIp, formatAddress(addressAt(serviceRange, 1n)!)])],
-      dnsNames: [
-        'localhost',
-        'kubernetes',
-        'kubernetes.default',
-        'kubernetes.default.svc',
-        `kubernetes.default.svc.${config.clusterDomain}`,
-        config.nodeName,
-      ],
+      dnsNames: apiserverDnsNames(config),
     },
     deps,
   );
@@ -178,21 +171,7 @@ async function start(config: ClusterConfig, deps: ClusterDeps, scope: Scope): Pr
       handler: controlHandler({ control, node: running, stop: () => stopAsked.resolve(), log }),
     }),
   );
-  await replaceFile(paths.adminKubeconfig, kubeconfigText(entry), { mode: 0o600 });
-  if (config.kubeconfig !== undefined) await mergeKubeconfig(config.kubeconfig, entry);
-  await replaceFile(
-    paths.stateFile,
-    JSON.stringify({
-      pid: process.pid,
-      name: config.name,
-      server: entry.server,
-      socket,
-      version: config.version,
-      node: config.node,
-    }),
-    { durable: false },
-  );
-  scope.defer(() => removeTree(paths.stateFile));
+  await publish(config, entry, socket, scope);
   phase('ready');
   return {
     context: entry.name,
@@ -207,7 +186,28 @@ async function start(config: ClusterConfig, deps: ClusterDeps, scope: Scope): Pr
   };
 }
 
-async function startNode(config: ClusterConfig, deps: ClusterDeps, clusterDns: string): Promise<RealNode> {
+/** Names that clients may reach an apiserver by. */
+export function apiserverDnsNames({ clusterDomain, nodeName }: ClusterConfig): string[] {
+  const service = 'kubernetes.default.svc';
+  return ['localhost', 'kubernetes', 'kubernetes.default', service, `${service}.${clusterDomain}`, nodeName];
+}
+
+/** Tells users and their tools where the cluster is: kubeconfig files, and the file that goes when `scope` closes. */
+export async function publish(
+  { paths, kubeconfig, name, version, node }: ClusterConfig,
+  entry: KubeconfigEntry,
+  socket: string,
+  scope: Scope,
+): Promise<void> {
+  await replaceFile(paths.adminKubeconfig, kubeconfigText(entry), { mode: 0o600 });
+  if (kubeconfig !== undefined) await mergeKubeconfig(kubeconfig, entry);
+  const state = { pid: process.pid, name, server: entry.server, socket, version, node };
+  await replaceFile(paths.stateFile, JSON.stringify(state), { durable: false });
+  scope.defer(() => removeTree(paths.stateFile));
+}
+
+/** Starts the part of this machine's node that needs no API. */
+export async function startNode(config: ClusterConfig, deps: ClusterDeps, clusterDns: string): Promise<RealNode> {
   const { paths } = config;
   const [machine, resolvConf] = await Promise.all([thisMachine(paths.data), readIfThere('/etc/resolv.conf')]);
   return startRealNode(

@@ -9,7 +9,7 @@ import { runtimeEndpointFlag, runtimeEndpointOf } from './container-runtime-endp
 import { kubeconfigPath, pathEnvironment } from './environment.ts';
 import { type FlagTable, flagHelp, parseFlags } from './flags.ts';
 import { readRunning } from './running.ts';
-import { stopRunning } from './stop.ts';
+import { stopControlPlanes, stopRunning } from './stop.ts';
 
 const flags: FlagTable = {
   name: { kind: 'string', default: defaultClusterName, usage: 'name of the cluster' },
@@ -37,6 +37,7 @@ export const down: Command = async (args, { env, stdout, stderr }) => {
   const paths = clusterPaths(name, environment, parsed.string('data-dir'));
   const running = readRunning(paths);
   if (running !== undefined) await stopRunning(running, stopWaitMs);
+  await stopControlPlanes(paths, stopWaitMs);
   const removed = removeCluster(
     {
       name,

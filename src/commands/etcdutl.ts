@@ -3,11 +3,14 @@ import { readFileSync } from 'node:fs';
 import { checkedPages, restoreSnapshot, SnapshotError } from '#etcd/checkpoint/restore-snapshot.ts';
 import { initialMembers, memberIdOf } from '#etcd/identity.ts';
 import { hostDisk } from '#host/disk.ts';
+import { LockedError } from '#host/lock-file.ts';
 import { crc32c } from '#std/crc32c.ts';
 import { BboltError } from '#storage/bbolt/format.ts';
 import { BboltReader } from '#storage/bbolt/read.ts';
+import { WalError } from '#storage/wal/wal.ts';
 import { type Command, type CommandContext, CommandError, ExitCode } from './command.ts';
 import { goJson, humanBytes, omitZero, table } from './etcdctl/print.ts';
+import { recover, recoverFlags } from './etcdutl-recover.ts';
 import { type FlagTable, flagHelp, type Parsed, parseFlags } from './flags.ts';
 import { parseInitialCluster } from './initial-cluster.ts';
 
@@ -50,14 +53,17 @@ export const etcdutl: Command = async (args, context) => {
   const [group, verb, ...rest] = args;
   try {
     if (group === 'snapshot' && verb === 'status') return status(parseFlags(rest, statusFlags), context);
+    if (group === 'recover') return await recover(args.slice(1), context);
     if (group === 'snapshot' && verb === 'restore') return await restore(parseFlags(rest, restoreFlags), context);
   } catch (error) {
-    const known = [CommandError, SnapshotError, BboltError].some((type) => error instanceof type);
+    const known = [CommandError, SnapshotError, BboltError, WalError, LockedError].some(
+      (type) => error instanceof type,
+    );
     if (!known && !isFileError(error)) throw error;
     context.stderr.write(`Error: ${(error as Error).message}\n`);
     return ExitCode.failed;
   }
-  const help = `Usage:\n  etcdutl snapshot status FILE [flags]\n${flagHelp(statusFlags)}\n  etcdutl snapshot restore FILE --data-dir DIR [flags]\n${flagHelp(restoreFlags)}`;
+  const help = `Usage:\n  etcdutl snapshot status FILE [flags]\n${flagHelp(statusFlags)}\n  etcdutl snapshot restore FILE --data-dir DIR [flags]\n${flagHelp(restoreFlags)}\n  etcdutl recover DIR... [flags]\n${flagHelp(recoverFlags)}`;
   const asked = group === undefined || args.includes('--help') || args.includes('-h');
   (asked ? context.stdout : context.stderr).write(
     asked ? help : `Error: unknown command ${JSON.stringify(group)} for "etcdutl"\n${help}`,

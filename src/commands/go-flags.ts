@@ -31,6 +31,7 @@ export function parseGoFlags(
     const name = match[1]!;
     const value = match[2];
     if (booleans.has(name)) values.set(name, parseBoolean(name, value ?? 'true'));
+    else if (name === 'help' || name === 'h') throw new FlagError('flag: help requested');
     else if (!known.has(name)) throw new FlagError(`flag provided but not defined: -${name}`);
     else if (value !== undefined) values.set(name, value);
     else if (i + 1 < args.length) values.set(name, args[++i]!);

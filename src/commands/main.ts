@@ -5,7 +5,7 @@
 import { type Command, CommandError } from './command.ts';
 
 const commands: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
-  etcd: { summary: 'run an etcd server', load: async () => (await import('./etcd.ts')).etcd },
+  etcd: { summary: 'run an etcd server', load: async () => (await import('./etcd/etcd.ts')).etcd },
   etcdctl: {
     summary: 'ask an etcd server',
     load: async () => (await import('./etcdctl/etcdctl.ts')).etcdctl,
@@ -22,6 +22,7 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     load: async () => (await import('./kubectl/kubectl.ts')).kubectl,
   },
   kubeconfig: { summary: 'print a kubeconfig', load: async () => (await import('./kubeconfig.ts')).kubeconfig },
+  server: { summary: 'run one control plane of several', load: async () => (await import('./server.ts')).server },
   status: { summary: 'show how a cluster is', load: async () => (await import('./status.ts')).status },
   stop: { summary: 'stop a cluster; its data stays', load: async () => (await import('./stop.ts')).stop },
   up: { summary: 'start a cluster on this machine', load: async () => (await import('./up.ts')).up },

@@ -1,15 +1,22 @@
 /** `wherry status`: is the cluster running, where, and how are its nodes and pods. */
-import { readFileSync } from 'node:fs';
+import { readLayout } from '#cluster/control-planes/layout.ts';
 import { clusterPaths, defaultClusterName } from '#cluster/paths.ts';
-import { type Command, ExitCode } from './command.ts';
+import { type Command, CommandError, ExitCode } from './command.ts';
 import { ask } from './control-client.ts';
+import { lookAtAll, type StatusTarget, statusObject, statusText, watchStatus } from './control-planes-status.ts';
 import { pathEnvironment } from './environment.ts';
 import { type FlagTable, flagHelp, parseFlags } from './flags.ts';
+import { residentBytes } from './resident-bytes.ts';
 import { readRunning } from './running.ts';
 
 const flags: FlagTable = {
   name: { kind: 'string', default: defaultClusterName, usage: 'name of the cluster' },
   'data-dir': { kind: 'string', usage: 'folder of everything that is kept' },
+  watch: {
+    kind: 'bool',
+    short: 'w',
+    usage: 'go on showing it, until Ctrl-C: control planes, leaders, leases and gaps',
+  },
   output: { kind: 'string', short: 'o', default: 'text', usage: 'text or json' },
   help: { kind: 'bool', short: 'h', usage: 'this text' },
 };
@@ -29,8 +36,19 @@ export const status: Command = async (args, { env, stdout }) => {
   }
   const name = parsed.string('name')!;
   const paths = clusterPaths(name, pathEnvironment(env), parsed.string('data-dir'));
-  const running = readRunning(paths);
   const json = parsed.string('output') === 'json';
+  const layout = await readLayout(paths);
+  if (layout !== undefined) {
+    const target: StatusTarget = { name, paths, layout, running: () => readRunning(paths) };
+    const sights = await lookAtAll(target);
+    if (sights.some(({ pid }) => pid !== undefined)) {
+      if (parsed.bool('watch')) return await watchStatus(target, stdout, json);
+      stdout.write(json ? `${JSON.stringify(await statusObject(target, sights))}\n` : await statusText(target, sights));
+      return ExitCode.ok;
+    }
+  } else if (parsed.bool('watch'))
+    throw new CommandError(ExitCode.usage, '--watch is for clusters of several control planes');
+  const running = layout === undefined ? readRunning(paths) : undefined;
   if (running === undefined) {
     stdout.write(json ? `${JSON.stringify({ name, running: false })}\n` : `cluster ${name} is not running\n`);
     return ExitCode.notFound;
@@ -53,9 +71,3 @@ export const status: Command = async (args, { env, stdout }) => {
   stdout.write(`log       ${paths.logFile}\n`);
   return ExitCode.ok;
 };
-
-/** proc(5): resident set, of the whole cluster's process. */
-function residentBytes(pid: number): number {
-  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Number(kib ?? 0) * 1024;
-}

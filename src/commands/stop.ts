@@ -1,9 +1,13 @@
 /** `wherry stop`: the running cluster ends with its containers; its data stays. */
-import { defaultClusterName } from '#cluster/paths.ts';
+import { readLayout } from '#cluster/control-planes/layout.ts';
+import { livePlanes, stopPlanes } from '#cluster/control-planes/processes.ts';
+import { type ClusterPaths, clusterPaths, defaultClusterName } from '#cluster/paths.ts';
+import { systemClock } from '#host/clock.ts';
 import { type Command, CommandError, ExitCode } from './command.ts';
 import { ask } from './control-client.ts';
+import { pathEnvironment } from './environment.ts';
 import { durationMs, type FlagTable, flagHelp, parseFlags } from './flags.ts';
-import { type RunningCluster, requireRunning } from './running.ts';
+import { type RunningCluster, readRunning, requireRunning } from './running.ts';
 
 const flags: FlagTable = {
   name: { kind: 'string', default: defaultClusterName, usage: 'name of the cluster' },
@@ -19,11 +23,27 @@ export const stop: Command = async (args, { env, stdout }) => {
     return ExitCode.ok;
   }
   const name = parsed.string('name')!;
+  const paths = clusterPaths(name, pathEnvironment(env), parsed.string('data-dir'));
+  const waitMs = durationMs(parsed.string('wait')!, 'wait');
+  if (readRunning(paths) === undefined && (await stopControlPlanes(paths, waitMs))) {
+    stdout.write(
+      `cluster ${name} is stopped; its data stays; its node was not running: \`wherry down\` ends containers\n`,
+    );
+    return ExitCode.ok;
+  }
   const { running } = requireRunning(name, env, parsed.string('data-dir'));
-  await stopRunning(running, durationMs(parsed.string('wait')!, 'wait'));
+  await stopRunning(running, waitMs);
   stdout.write(`cluster ${name} is stopped; its data stays\n`);
   return ExitCode.ok;
 };
+
+/** Those that outlived the process of the node. False: there are none. */
+export async function stopControlPlanes(paths: ClusterPaths, graceMs: number): Promise<boolean> {
+  const layout = await readLayout(paths);
+  if (layout === undefined || (await livePlanes(paths, layout)).length === 0) return false;
+  await stopPlanes(paths, layout, { clock: systemClock, graceMs });
+  return true;
+}
 
 const pollMs = 20;
 

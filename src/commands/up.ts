@@ -3,7 +3,7 @@ import { appendFileSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { KubeconfigError } from '#cluster/kubeconfig.ts';
 import { type ClusterPaths, clusterNameProblem, clusterPaths, defaultClusterName } from '#cluster/paths.ts';
-import { type Cluster, startCluster } from '#cluster/start-cluster.ts';
+import { type Cluster, type ClusterConfig, type ClusterDeps, startCluster } from '#cluster/start-cluster.ts';
 import { systemClock } from '#host/clock.ts';
 import { nodeHostname } from '#host/hostname.ts';
 import { LockedError } from '#host/lock-file.ts';
@@ -15,17 +15,23 @@ import { runtimeEndpointFlag, runtimeEndpointOf } from './container-runtime-endp
 import { giveToCaller, kubeconfigPath, pathEnvironment } from './environment.ts';
 import { durationMs, type FlagTable, flagHelp, type Parsed, parseFlags } from './flags.ts';
 import { readRunning } from './running.ts';
+import { stopSignals } from './stop-signals.ts';
+import { askedControlPlanes, bringBack, serverCommand } from './up-control-planes.ts';
 import { fullVersion } from './version.ts';
 
 const flags: FlagTable = {
   name: { kind: 'string', default: defaultClusterName, usage: 'name of the cluster' },
+  'control-planes': { kind: 'string', usage: 'how many: 1, 3 or 5, each of several a process (default 1)' },
   node: { kind: 'string', default: 'auto', usage: 'auto, real, hollow or none: what this machine is to the cluster' },
   port: { kind: 'string', default: '6443', usage: 'port of the Kubernetes API' },
   'pod-cidr': { kind: 'string', default: '10.244.0.0/24', usage: 'addresses of pods' },
   'service-cidr': { kind: 'string', default: '10.96.0.0/16', usage: 'addresses of services' },
   'cluster-domain': { kind: 'string', default: 'cluster.local', usage: 'domain of the cluster DNS' },
   'data-dir': { kind: 'string', usage: 'folder of everything that is kept' },
-  'etcd-servers': { kind: 'string', usage: "use somebody's etcd instead of ours" },
+  'etcd-servers': {
+    kind: 'string',
+    usage: "somebody's etcd instead of ours: one address, or several with commas between them",
+  },
   ...runtimeEndpointFlag,
   kubeconfig: { kind: 'string', usage: 'file to merge the context into (default $KUBECONFIG, ~/.kube/config)' },
   wait: { kind: 'string', default: '60s', usage: 'how long to wait for the node' },
@@ -49,39 +55,54 @@ export const up: Command = async (args, context) => {
   if (problem !== undefined) throw new CommandError(ExitCode.usage, problem);
   const environment = pathEnvironment(env);
   const paths = clusterPaths(name, environment, parsed.string('data-dir'));
+  const waitMs = durationMs(parsed.string('wait')!, 'wait');
+  const { count: controlPlanes, layout } = await askedControlPlanes(name, paths, parsed);
+  const reporter = createReporter(context, parsed.string('output') === 'json');
   const other = readRunning(paths);
-  if (other !== undefined)
+  if (other !== undefined) {
+    const back = layout === undefined ? [] : await bringBack(name, paths, layout, waitMs);
+    for (const plane of back) reporter.phase(`${plane.name} is back (pid ${plane.pid})`);
+    if (back.length > 0) return ExitCode.ok;
     throw new CommandError(
       ExitCode.environment,
       `cluster ${name} is already running (pid ${other.pid}) at ${other.server}`,
     );
+  }
   const node = nodeKind(parsed.string('node')!, environment.root);
-  const reporter = createReporter(context, parsed.string('output') === 'json');
   reporter.line(node.says);
 
   const log = openLog(paths);
   const kubeconfig = parsed.string('kubeconfig') ?? kubeconfigPath(env);
   const stop = stopSignals();
+  const config: ClusterConfig = {
+    name,
+    nodeName: nodeHostname(),
+    paths,
+    port: layout?.port ?? portOf(parsed),
+    podCidr: layout?.podCidr ?? parsed.string('pod-cidr')!,
+    serviceCidr: layout?.serviceCidr ?? parsed.string('service-cidr')!,
+    clusterDomain: layout?.clusterDomain ?? parsed.string('cluster-domain')!,
+    node: node.kind,
+    etcdServer: layout === undefined ? parsed.string('etcd-servers') : layout.etcdServers,
+    runtimeEndpoint: runtimeEndpointOf(parsed),
+    kubeconfig,
+    version: fullVersion,
+    waitMs,
+  };
+  const deps: ClusterDeps = {
+    clock: systemClock,
+    prng: systemPrng(),
+    phase: (phase) => reporter.phase(phase),
+    log,
+  };
   let cluster: Cluster;
   try {
-    cluster = await startCluster(
-      {
-        name,
-        nodeName: nodeHostname(),
-        paths,
-        port: portOf(parsed),
-        podCidr: parsed.string('pod-cidr')!,
-        serviceCidr: parsed.string('service-cidr')!,
-        clusterDomain: parsed.string('cluster-domain')!,
-        node: node.kind,
-        etcdServer: parsed.string('etcd-servers'),
-        runtimeEndpoint: runtimeEndpointOf(parsed),
-        kubeconfig,
-        version: fullVersion,
-        waitMs: durationMs(parsed.string('wait')!, 'wait'),
-      },
-      { clock: systemClock, prng: systemPrng(), phase: (phase) => reporter.phase(phase), log },
-    );
+    if (controlPlanes === 1) cluster = await startCluster(config, deps);
+    else {
+      // Most clusters have one and need none of it.
+      const { startControlPlanes } = await import('#cluster/control-planes/start-control-planes.ts');
+      cluster = await startControlPlanes({ ...config, controlPlanes, serverCommand: serverCommand() }, deps);
+    }
   } catch (error) {
     throw startError(error, parsed);
   }
@@ -164,29 +185,6 @@ function openLog(paths: ClusterPaths): (message: string, error?: unknown) => voi
     const detail =
       error === undefined ? '' : `: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
     appendFileSync(paths.logFile, `${new Date(systemClock.now()).toISOString()} ${message}${detail}\n`);
-  };
-}
-
-interface StopSignals extends Disposable {
-  readonly asked: Promise<void>;
-}
-
-/** SIGINT and SIGTERM stop the cluster; a second one ends the process at once. */
-function stopSignals(): StopSignals {
-  const asked = Promise.withResolvers<void>();
-  let count = 0;
-  const onSignal = () => {
-    if (++count > 1) process.exit(130);
-    asked.resolve();
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  return {
-    asked: asked.promise,
-    [Symbol.dispose]() {
-      process.off('SIGINT', onSignal);
-      process.off('SIGTERM', onSignal);
-    },
   };
 }
 

@@ -1,9 +1,15 @@
 /** `wherry why KIND/NAME`: who wrote an object lately and what made them, and for a pod what the scheduler thought of each node. */
 import { resources } from '#api-kube/resources.ts';
-import { defaultClusterName } from '#cluster/paths.ts';
+import { type ClusterLayout, readLayout } from '#cluster/control-planes/layout.ts';
+import { planePaths } from '#cluster/control-planes/plane-paths.ts';
+import { livePlanes } from '#cluster/control-planes/processes.ts';
+import { askControl } from '#cluster/control-socket.ts';
+import { type ClusterPaths, clusterPaths, defaultClusterName } from '#cluster/paths.ts';
+import { systemClock } from '#host/clock.ts';
 import type { Verdict } from '#kube-scheduler/verdicts.ts';
 import { type Command, CommandError, ExitCode } from './command.ts';
 import { ask } from './control-client.ts';
+import { pathEnvironment } from './environment.ts';
 import { type FlagTable, flagHelp, parseFlags } from './flags.ts';
 import { requireRunning } from './running.ts';
 
@@ -42,11 +48,16 @@ export const why: Command = async (args, { env, stdout }) => {
     (row) => [row.resource, row.singular, ...(row.shortNames ?? [])].includes(kind.toLowerCase()) && row.stored,
   );
   if (resource === undefined) throw new CommandError(ExitCode.notFound, `there is no kind ${JSON.stringify(kind)}`);
-  const { running } = requireRunning(parsed.string('name')!, env, parsed.string('data-dir'));
+  const name = parsed.string('name')!;
+  const paths = clusterPaths(name, pathEnvironment(env), parsed.string('data-dir'));
+  const layout = await readLayout(paths);
   const namespace = resource.namespaced ? parsed.string('namespace')! : '';
   const qualified = resource.group === '' ? resource.resource : `${resource.resource}.${resource.group}`;
   const path = ['why', qualified, namespace, objectName].map(encodeURIComponent).join('/');
-  const answer = (await ask(running.socket, 'GET', `/${path}`)) as Answer;
+  const answer =
+    layout === undefined
+      ? ((await ask(requireRunning(name, env, parsed.string('data-dir')).running.socket, 'GET', `/${path}`)) as Answer)
+      : await askAll(paths, layout, name, `/${path}`);
   if (parsed.string('output') === 'json') {
     stdout.write(`${JSON.stringify(answer, null, 2)}\n`);
     return ExitCode.ok;
@@ -65,6 +76,29 @@ export const why: Command = async (args, { env, stdout }) => {
     );
   return ExitCode.ok;
 };
+
+/** Each control plane knows the writes that went through it, and the one that schedules its verdicts: together they know all. */
+async function askAll(paths: ClusterPaths, layout: ClusterLayout, name: string, target: string): Promise<Answer> {
+  const live = await livePlanes(paths, layout);
+  const answers = (
+    await Promise.all(
+      live.map((plane) =>
+        askControl(planePaths(paths, plane.name).controlSocket, 'GET', target, {
+          clock: systemClock,
+          timeoutMs: askTimeoutMs,
+        }).catch(() => undefined),
+      ),
+    )
+  ).filter((answer) => answer !== undefined) as Answer[];
+  if (answers.length === 0)
+    throw new CommandError(ExitCode.notFound, `cluster ${name} is not running: start it with \`wherry up\``);
+  const state = answers.find((answer) => answer.state !== undefined)?.state;
+  const scheduling = answers.find((answer) => answer.scheduling !== undefined)?.scheduling;
+  const writes = answers.flatMap((answer) => answer.writes).sort((a, b) => b.atMs - a.atMs);
+  return { writes, ...(state && { state }), ...(scheduling && { scheduling }) };
+}
+
+const askTimeoutMs = 3000;
 
 /** Each node's verdict, as the scheduler's plugins gave it. */
 function schedulingLines(verdict: Verdict | undefined): string[] {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { isEtcdError } from '#api-etcd/errors.ts';
-import { Cluster, Lease, Maintenance } from '#api-etcd/gen/rpc.ts';
+import { AlarmType, Cluster, Lease, Maintenance } from '#api-etcd/gen/rpc.ts';
 import { createEtcdClient, type EtcdClient } from '#etcd-client/client.ts';
 import { drainTurns } from '#host/event-loop.ts';
 import { utf8Decode, utf8Encode } from '#std/bytes.ts';
@@ -346,6 +346,64 @@ describe('changes of membership', { timeout }, () => {
     cluster.kill(late);
     cluster.peers.heal();
     await cluster.startMember(late);
+    await cluster.agree();
+  });
+});
+
+test('a member that holds other data is named by an alarm, and the cluster refuses to go on', { timeout }, async () => {
+  await using cluster = await TestCluster.start(three, { corruptCheckIntervalMs: 1000 });
+  await cluster.put('a', 'k', 'v');
+  await cluster.agree();
+  await cluster.until(advanced(cluster, 3000));
+  assert.deepEqual(cluster.members.get('a')!.member.machine.alarms, []);
+  const [rotten] = cluster.followerNames as [string];
+  const { store, identity } = cluster.members.get(rotten)!.member;
+  store.beginWrite();
+  store.put(bytes('k'), bytes('bit rot'), 0n);
+  store.endWrite();
+  const via = cluster.leaderName!;
+  await cluster.put(via, 'k', 'w');
+  await cluster.until(() => cluster.members.get(via)!.member.machine.alarms.length > 0);
+  assert.deepEqual(cluster.members.get(via)!.member.machine.alarms, [
+    { memberID: identity.memberId, alarm: AlarmType.CORRUPT },
+  ]);
+  await assert.rejects(cluster.put(via, 'k', 'x'), (error) => isEtcdError(error, 'corrupt'));
+});
+
+describe('a lost quorum', { timeout }, () => {
+  test('one member goes on alone with everything that was acknowledged, and the cluster grows again', async () => {
+    await using cluster = await TestCluster.start(three);
+    for (let i = 0; i < 20; i++) await cluster.put('a', `k${i}`, `${i}`);
+    await cluster.agree();
+    for (const name of three) cluster.kill(name);
+    cluster.peers.heal();
+    await cluster.startMember('b', { forceNewCluster: true });
+    await cluster.until(() => cluster.leaderName === 'b');
+    await cluster.put('b', 'k0', 'new');
+    assert.equal(await cluster.get('b', 'k19'), '19');
+    const members = await cluster.passes(
+      cluster.members.get('b')!.connect().unary(Cluster.methods.memberList, { linearizable: true }),
+    );
+    assert.deepEqual(
+      members.members.map(({ name }) => name),
+      ['b'],
+    );
+    // It stays so.
+    cluster.kill('b');
+    cluster.peers.heal();
+    await cluster.startMember('b');
+    await cluster.until(() => cluster.leaderName === 'b');
+    await cluster.passes(
+      cluster.members
+        .get('b')!
+        .connect()
+        .unary(Cluster.methods.memberAdd, {
+          peerURLs: ['http://d:2380'],
+          isLearner: false,
+        }),
+    );
+    await cluster.startMember('d', { initialCluster: ['b', 'd'].map(initial), initialClusterState: 'existing' });
+    await cluster.put('d', 'k1', 'new');
     await cluster.agree();
   });
 });

@@ -321,6 +321,11 @@ export class Member implements Disposable {
     return this.#peers?.network.activeSinceMs(id);
   }
 
+  /** What Prometheus reads of the traffic with the others. */
+  peerMetrics(): string {
+    return this.#peers?.network.metrics?.() ?? '';
+  }
+
   /** Monotonic. */
   nowMs(): number {
     return this.#clock.monotonicMs();

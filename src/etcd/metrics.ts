@@ -170,6 +170,7 @@ export function renderMetrics(member: Member): string {
       'The latency distributions of commit called by backend.',
     ),
     counters.backendCommit.lines('etcd_disk_backend_commit_duration_seconds'),
+    member.peerMetrics(),
   ].join('');
 }
 

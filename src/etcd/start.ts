@@ -21,6 +21,7 @@ import type { Tokens } from './auth/tokens.ts';
 import { type AutoCompaction, AutoCompactor } from './auto-compactor.ts';
 import { confStateOf } from './checkpoint/backend.ts';
 import { joinedCluster, type NewCluster, newCluster } from './cluster/bootstrap.ts';
+import { CorruptionMonitor } from './cluster/corruption-monitor.ts';
 import { Members } from './cluster/members.ts';
 import { clusterService } from './cluster/service.ts';
 import { VersionMonitor } from './cluster/version-monitor.ts';
@@ -39,6 +40,7 @@ import { maintenanceService } from './maintenance/service.ts';
 import { Member } from './member.ts';
 import { Counters } from './metrics.ts';
 import type { PeerTransport } from './peers/peers.ts';
+import { forceNewCluster } from './replica/force-new-cluster.ts';
 import { catchUpEntriesDefault } from './replica/log.ts';
 import { createFolder, exists, openFolder } from './replica/open.ts';
 import { type StartedReplica, startReplica } from './start-replica.ts';
@@ -57,6 +59,8 @@ export interface EtcdConfig {
   readonly initialClusterState?: 'new' | 'existing';
   /** Default `etcd-cluster`. */
   readonly clusterToken?: string;
+  /** `--force-new-cluster`: after a lost quorum, the member goes on alone with what it has. */
+  readonly forceNewCluster?: boolean;
   /** Undefined keeps everything in memory only. */
   readonly dataDir?: string;
   /** Files of the log are cut at this size. Default 64 MB, as upstream's. */
@@ -73,6 +77,8 @@ export interface EtcdConfig {
   readonly preVote?: boolean;
   /** `--strict-reconfig-check`; default true. */
   readonly strictReconfigCheck?: boolean;
+  /** `--corrupt-check-time`: how often the leader compares members; default a minute, 0 is never. */
+  readonly corruptCheckIntervalMs?: number;
   /** `--max-learners`; default 1. */
   readonly learnersMax?: number;
   /** `--watch-progress-notify-interval`; default 10 minutes. */
@@ -136,6 +142,8 @@ const requestBytesMaxDefault = 1.5 * 1024 * 1024;
 const messageOverheadBytes = 512 * 1024;
 const heartbeatIntervalMsDefault = 100;
 const electionTimeoutMsDefault = 1000;
+/** Upstream's for its check at compactions. */
+const corruptCheckIntervalMsDefault = 60_000;
 
 interface Start {
   readonly config: EtcdConfig;
@@ -199,7 +207,11 @@ async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDispos
     const folder = await createFolder(disk, dataDir, made, logFileBytes);
     await folder.wal[Symbol.asyncDispose]();
   }
-  const folder = await openFolder(disk, dataDir, logFileBytes, snapshotCatchUpEntries);
+  let folder = await openFolder(disk, dataDir, logFileBytes, snapshotCatchUpEntries);
+  if (config.forceNewCluster) {
+    log('the cluster begins anew with this member alone: --force-new-cluster');
+    folder = await forceNewCluster(folder);
+  }
   // A member stays who it is, whatever its addresses are today.
   const { nodeID: memberId, clusterID: clusterId } = folder.metadata;
   const { name = 'default', clientUrls = ['http://localhost:2379'] } = config;
@@ -235,7 +247,10 @@ async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDispos
   void member.compacted();
   const ready = announce(member, clock);
   ready.catch(() => {});
-  const monitor = new VersionMonitor({ member, clock, peers, log });
+  const monitors: Disposable[] = [new VersionMonitor({ member, clock, peers, log })];
+  const { corruptCheckIntervalMs = corruptCheckIntervalMsDefault } = config;
+  if (peers !== undefined && corruptCheckIntervalMs > 0)
+    monitors.push(new CorruptionMonitor({ member, clock, peers, intervalMs: corruptCheckIntervalMs, log }));
   const etcd = serve(start, member, tokens, {
     ready,
     failed,
@@ -243,7 +258,7 @@ async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDispos
       throw new Error('a member with a folder does not fork: two cannot write to it');
     },
     async stop() {
-      monitor[Symbol.dispose]();
+      for (const monitor of monitors) monitor[Symbol.dispose]();
       try {
         await started[Symbol.asyncDispose]();
       } finally {

@@ -51,11 +51,14 @@ const verbOf: Readonly<Record<string, string>> = {
   DELETE: 'delete',
 };
 
+/** Shared by all requests without one; nobody writes to a request's query. */
+const noQuery = new URLSearchParams();
+
 /** @param target path and query as sent. Undefined when a path segment is not valid percent-encoding. */
 export function requestInfoOf(method: string, target: string): RequestInfo | undefined {
   const mark = target.indexOf('?');
   const path = mark === -1 ? target : target.slice(0, mark);
-  const query = new URLSearchParams(mark === -1 ? '' : target.slice(mark + 1));
+  const query = mark === -1 ? noQuery : new URLSearchParams(target.slice(mark + 1));
   const other: RequestInfo = {
     isResourceRequest: false,
     path,
@@ -72,10 +75,8 @@ export function requestInfoOf(method: string, target: string): RequestInfo | und
   };
   let parts: string[];
   try {
-    parts = path
-      .split('/')
-      .filter((part) => part !== '')
-      .map(decodeURIComponent);
+    parts = path.split('/').filter((part) => part !== '');
+    if (path.includes('%')) parts = parts.map(decodeURIComponent);
   } catch {
     return undefined;
   }
@@ -109,8 +110,8 @@ export function requestInfoOf(method: string, target: string): RequestInfo | und
     } else if (verb === 'delete') verb = 'deletecollection';
   }
   return {
-    ...other,
     isResourceRequest: true,
+    path,
     verb,
     apiPrefix,
     apiGroup,
@@ -120,6 +121,7 @@ export function requestInfoOf(method: string, target: string): RequestInfo | und
     subresource,
     name,
     parts: more,
+    query,
   };
 }
 

@@ -95,6 +95,14 @@ export function decode(
 ): Readonly<Record<string, unknown>> {
   const unknown: string[] = [];
   const path: string[] = [];
+  /** As `path`, with the places in lists and the keys of maps: `spec.containers[0]`. */
+  const place: string[] = [];
+  const inPlace = <T>(step: string, work: () => T): T => {
+    place.push(step);
+    const result = work();
+    place.pop();
+    return result;
+  };
   const decodeValue = (type: Schema, input: unknown, owner: string): unknown => {
     switch (type.type) {
       case 'object': {
@@ -104,13 +112,19 @@ export function decode(
       }
       case 'list':
         if (!Array.isArray(input)) throw mismatch(input, owner, path, goType(type));
-        return input.map((item) => (item === null ? zeroOf(type.items) : decodeValue(type.items, item, owner)));
+        return input.map((item, index) =>
+          item === null ? zeroOf(type.items) : inPlace(`[${index}]`, () => decodeValue(type.items, item, owner)),
+        );
       case 'map': {
         if (typeof input !== 'object' || input === null || Array.isArray(input))
           throw mismatch(input, owner, path, goType(type));
         const copy: Record<string, unknown> = {};
         for (const [key, item] of Object.entries(input))
-          set(copy, key, item === null ? zeroOf(type.values) : decodeValue(type.values, item, owner));
+          set(
+            copy,
+            key,
+            item === null ? zeroOf(type.values) : inPlace(`.${key}`, () => decodeValue(type.values, item, owner)),
+          );
         return copy;
       }
       default:
@@ -122,12 +136,12 @@ export function decode(
     for (const [key, item] of Object.entries(input)) {
       const field = type.fields.get(key);
       if (field === undefined) {
-        if (unknown.length < problemsMax) unknown.push([...path, key].join('.'));
+        if (unknown.length < problemsMax) unknown.push([...place, `.${key}`].join('').slice(1));
         continue;
       }
       if (item === null) continue;
       path.push(key);
-      const decoded = decodeValue(field.schema, item, type.name);
+      const decoded = inPlace(`.${key}`, () => decodeValue(field.schema, item, type.name));
       path.pop();
       if (!(field.omitEmpty && isEmpty(field.schema, decoded))) copy[key] = decoded;
     }

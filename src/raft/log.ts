@@ -7,7 +7,7 @@
  * its whole log into memory.
  */
 import type { Entry, Snapshot } from '#api-etcd/gen/raft.ts';
-import { assert } from '#std/assert.ts';
+import { assert, fail } from '#std/assert.ts';
 import { entriesBytes } from './entry-size.ts';
 import type { RaftLogger } from './logger.ts';
 import type { LogStorage } from './storage.ts';
@@ -51,7 +51,7 @@ export class RaftLog {
   lastTerm(): number {
     const index = this.lastIndex();
     const term = this.term(index);
-    assert(term !== undefined, `unexpected error when getting the last term at ${index}`);
+    if (term === undefined) fail(`unexpected error when getting the last term at ${index}`);
     return term;
   }
 
@@ -83,19 +83,17 @@ export class RaftLog {
 
   /** Entries from `low` to before `high`, within `bytesMax`, one at least. Undefined when `low` was compacted away. */
   slice(low: number, high: number, bytesMax: number): Entry[] | undefined {
-    assert(low <= high, `invalid slice ${low} > ${high}`);
+    if (low > high) fail(`invalid slice ${low} > ${high}`);
     const offset = this.unstable.offset;
     if (low >= offset) return this.unstable.slice(low, high, bytesMax);
     if (low < this.firstIndex()) return undefined;
-    assert(
-      high <= this.lastIndex() + 1,
-      `slice[${low},${high}) out of bound [${this.firstIndex()},${this.lastIndex()}]`,
-    );
+    if (high > this.lastIndex() + 1)
+      fail(`slice[${low},${high}) out of bound [${this.firstIndex()},${this.lastIndex()}]`);
     if (low === high) return noEntries;
     const cut = Math.min(high, offset);
     const stable = this.#storage.entries(low, cut, bytesMax);
     if (stable === undefined) return undefined;
-    assert(stable.length > 0, `entries[${low}:${cut}) is unavailable from storage`);
+    if (stable.length === 0) fail(`entries[${low}:${cut}) is unavailable from storage`);
     if (high <= offset || stable.length < cut - low) return stable;
     const room = bytesMax === Infinity ? Infinity : bytesMax - entriesBytes(stable);
     if (room <= 0) return stable;
@@ -109,7 +107,7 @@ export class RaftLog {
   append(entries: readonly Entry[]): number {
     if (entries.length > 0) {
       const after = entries[0]!.index - 1;
-      assert(after >= this.committed, `after(${after}) is out of range [committed(${this.committed})]`);
+      if (after < this.committed) fail(`after(${after}) is out of range [committed(${this.committed})]`);
       this.unstable.truncateAndAppend(entries);
     }
     return this.lastIndex();
@@ -130,10 +128,8 @@ export class RaftLog {
     const last = previousIndex + entries.length;
     const conflict = this.#findConflict(entries);
     if (conflict !== 0) {
-      assert(
-        conflict > this.committed,
-        `entry ${conflict} conflict with committed entry [committed(${this.committed})]`,
-      );
+      if (conflict <= this.committed)
+        fail(`entry ${conflict} conflict with committed entry [committed(${this.committed})]`);
       const known = conflict - previousIndex - 1;
       this.append(known === 0 ? entries : entries.slice(known));
     }
@@ -169,10 +165,10 @@ export class RaftLog {
 
   commitTo(index: number): void {
     if (index <= this.committed) return;
-    assert(
-      index <= this.lastIndex(),
-      `tocommit(${index}) is out of range [lastIndex(${this.lastIndex()})]. Was the raft log corrupted, truncated, or lost?`,
-    );
+    if (index > this.lastIndex())
+      fail(
+        `tocommit(${index}) is out of range [lastIndex(${this.lastIndex()})]. Was the raft log corrupted, truncated, or lost?`,
+      );
     this.committed = index;
   }
 
@@ -211,10 +207,8 @@ export class RaftLog {
 
   /** Entries up to `index`, of `bytes`, were handed out to be applied. */
   acceptApplying(index: number, bytes: number, allowUnstable: boolean): void {
-    assert(
-      index <= this.committed,
-      `applying(${index}) is out of range [prevApplying(${this.applying}), committed(${this.committed})]`,
-    );
+    if (index > this.committed)
+      fail(`applying(${index}) is out of range [prevApplying(${this.applying}), committed(${this.committed})]`);
     this.applying = index;
     this.#applyingBytes += bytes;
     // Fewer than there were: the next one would have gone over the limit.
@@ -222,10 +216,8 @@ export class RaftLog {
   }
 
   appliedTo(index: number, bytes: number): void {
-    assert(
-      this.applied <= index && index <= this.committed,
-      `applied(${index}) is out of range [prevApplied(${this.applied}), committed(${this.committed})]`,
-    );
+    if (index < this.applied || index > this.committed)
+      fail(`applied(${index}) is out of range [prevApplied(${this.applied}), committed(${this.committed})]`);
     this.applied = index;
     this.applying = Math.max(this.applying, index);
     this.#applyingBytes = Math.max(0, this.#applyingBytes - bytes);

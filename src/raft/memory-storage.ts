@@ -3,7 +3,7 @@
  * out. It keeps one snapshot, and the entries after the last compaction, which may be older than the snapshot.
  */
 import { type ConfState, type Entry, HardState, Snapshot } from '#api-etcd/gen/raft.ts';
-import { assert } from '#std/assert.ts';
+import { fail } from '#std/assert.ts';
 import { sliceWithin } from './entry-size.ts';
 import { RaftError } from './error.ts';
 import type { InitialState, LogStorage } from './storage.ts';
@@ -23,7 +23,7 @@ export class MemoryStorage implements LogStorage {
 
   entries(low: number, high: number, bytesMax: number): Entry[] | undefined {
     if (low <= this.#compactedIndex) return undefined;
-    assert(high <= this.lastIndex() + 1, `entries' hi(${high}) is out of bound lastindex(${this.lastIndex()})`);
+    if (high > this.lastIndex() + 1) fail(`entries' hi(${high}) is out of bound lastindex(${this.lastIndex()})`);
     const first = this.firstIndex();
     return sliceWithin(this.#entries, low - first, high - first, bytesMax);
   }
@@ -56,10 +56,8 @@ export class MemoryStorage implements LogStorage {
       const entry = entries[i]!;
       if (entry.index < first) continue;
       const at = entry.index - first;
-      assert(
-        at <= this.#entries.length,
-        `missing log entry [last: ${this.lastIndex()}, append at: ${entries[0]!.index}]`,
-      );
+      if (at > this.#entries.length)
+        fail(`missing log entry [last: ${this.lastIndex()}, append at: ${entries[0]!.index}]`);
       if (at < this.#entries.length) this.#entries.length = at;
       this.#entries.push(entry);
     }
@@ -83,7 +81,7 @@ export class MemoryStorage implements LogStorage {
     const before = this.#snapshot.metadata;
     if (index <= before.index) return new RaftError('snapshot-out-of-date');
     const term = this.term(index);
-    assert(term !== undefined, `snapshot ${index} is out of bound lastindex(${this.lastIndex()})`);
+    if (term === undefined) fail(`snapshot ${index} is out of bound lastindex(${this.lastIndex()})`);
     this.#snapshot = { data, metadata: { confState: confState ?? before.confState, index, term } };
     return this.#snapshot;
   }
@@ -92,7 +90,7 @@ export class MemoryStorage implements LogStorage {
   compact(index: number): RaftError | undefined {
     if (index <= this.#compactedIndex) return new RaftError('compacted');
     const term = this.term(index);
-    assert(term !== undefined, `compact ${index} is out of bound lastindex(${this.lastIndex()})`);
+    if (term === undefined) fail(`compact ${index} is out of bound lastindex(${this.lastIndex()})`);
     this.#entries = this.#entries.slice(index - this.#compactedIndex);
     this.#compactedIndex = index;
     this.#compactedTerm = term;

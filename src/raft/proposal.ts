@@ -1,6 +1,6 @@
 /** A leader takes proposals. Changes of membership are checked against the configuration it knows: one at a time is under way. */
 import { ConfChange, ConfChangeV2, type Entry, EntryType } from '#api-etcd/gen/raft.ts';
-import { assert } from '#std/assert.ts';
+import { fail } from '#std/assert.ts';
 import { describeConfiguration, isJoint } from './configuration.ts';
 import { describeConfChange } from './describe-change.ts';
 import { proposalDropped, type RaftError } from './error.ts';
@@ -11,7 +11,7 @@ import { appendEntries, broadcastAppend } from './replication.ts';
 
 /** Appends entries, of which only type and data count, and sends them out. */
 export function propose(raft: Raft, entries: readonly Entry[]): RaftError | undefined {
-  assert(entries.length > 0, `${raft.name} stepped empty MsgProp`);
+  if (entries.length === 0) fail(`${raft.name} stepped empty MsgProp`);
   // A leader that was removed appends nothing more.
   if (raft.tracker.get(raft.id) === undefined) return proposalDropped;
   if (raft.leadTransferee !== noNode) {

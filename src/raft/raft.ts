@@ -5,7 +5,7 @@
  * Terms follow the Raft paper and dissertation; behaviour is that of etcd-io/raft 3.7.
  */
 import { type Entry, type Message, MessageType } from '#api-etcd/gen/raft.ts';
-import { assert } from '#std/assert.ts';
+import { fail } from '#std/assert.ts';
 import { below } from '#std/prng.ts';
 import { RaftLog } from './log.ts';
 import type { RaftLogger } from './logger.ts';
@@ -27,6 +27,8 @@ export interface ReadState {
 
 export class Raft {
   readonly id: NodeId;
+  /** As log lines show members. */
+  readonly name: string;
   readonly settings: RaftSettings;
   readonly logger: RaftLogger;
   readonly log: RaftLog;
@@ -65,15 +67,11 @@ export class Raft {
 
   constructor(settings: RaftSettings) {
     this.id = settings.id;
+    this.name = settings.id.toString(16);
     this.settings = settings;
     this.logger = settings.logger;
     this.log = new RaftLog(settings.storage, settings.logger, settings.committedBytesMax);
     this.tracker = new Tracker(settings.inflightMessagesMax, settings.inflightBytesMax);
-  }
-
-  /** As log lines show members. */
-  get name(): string {
-    return this.id.toString(16);
   }
 
   get isLearner(): boolean {
@@ -118,11 +116,11 @@ export class Raft {
     switch (message.type) {
       case MessageType.MsgVote:
       case MessageType.MsgPreVote:
-        assert(message.term !== 0, `term should be set when sending ${messageTypeName(message.type)}`);
+        if (message.term === 0) fail(`term should be set when sending ${messageTypeName(message.type)}`);
         break;
       case MessageType.MsgVoteResp:
       case MessageType.MsgPreVoteResp:
-        assert(message.term !== 0, `term should be set when sending ${messageTypeName(message.type)}`);
+        if (message.term === 0) fail(`term should be set when sending ${messageTypeName(message.type)}`);
         this.messagesAfterAppend.push(message);
         return;
       case MessageType.MsgAppResp:
@@ -135,10 +133,8 @@ export class Raft {
       default:
         message.term = this.term;
     }
-    assert(
-      message.to !== this.id,
-      `message should not be self-addressed when sending ${messageTypeName(message.type)}`,
-    );
+    if (message.to === this.id)
+      fail(`message should not be self-addressed when sending ${messageTypeName(message.type)}`);
     this.messages.push(message);
   }
 

@@ -6,7 +6,7 @@
  * overwritten.
  */
 import type { Entry, Snapshot } from '#api-etcd/gen/raft.ts';
-import { assert } from '#std/assert.ts';
+import { fail } from '#std/assert.ts';
 import { sliceWithin } from './entry-size.ts';
 import type { RaftLogger } from './logger.ts';
 
@@ -42,10 +42,8 @@ export class UnstableTail {
   /** Entries from `low` to before `high`, all of which are here, within `bytesMax`: see `sliceWithin`. */
   slice(low: number, high: number, bytesMax: number): Entry[] {
     const end = this.offset + this.entries.length;
-    assert(
-      low >= this.offset && low <= high && high <= end,
-      `unstable.slice[${low},${high}) out of bound [${this.offset},${end}]`,
-    );
+    if (low < this.offset || low > high || high > end)
+      fail(`unstable.slice[${low},${high}) out of bound [${this.offset},${end}]`);
     return sliceWithin(this.entries, low - this.offset, high - this.offset, bytesMax);
   }
 

@@ -12,6 +12,11 @@ export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);
 }
 
+/** Throws {@link AssertionError}. For hot paths: `if (!holds) fail(...)` makes the message only when it is needed. */
+export function fail(message: string): never {
+  throw new AssertionError(message);
+}
+
 /** Ends an exhaustive `switch`: reaching it is a compile-time error, and a run-time one for data that lied. */
 export function assertNever(value: never): never {
   throw new AssertionError(`unexpected value: ${JSON.stringify(value)}`);

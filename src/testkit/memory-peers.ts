@@ -6,7 +6,7 @@ import { Message } from '#api-etcd/gen/raft.ts';
 import type { ClusterMember } from '#etcd/cluster/members.ts';
 import type { PeerNetwork, SnapshotDatabase } from '#etcd/peers/peer-network.ts';
 import type { PeerCalls, PeerHost, PeerTransport } from '#etcd/peers/peers.ts';
-import { fromPeer } from '#etcd/peers/source.ts';
+import { fromPeer, renewalTold, timeToLiveTold } from '#etcd/peers/source.ts';
 import { serverVersion } from '#etcd/version.ts';
 import { nextTurn } from '#host/event-loop.ts';
 
@@ -116,8 +116,9 @@ export class MemoryPeers {
         return { clusterId, members: source.members() as readonly ClusterMember[] };
       },
       version: async () => ({ server: serverVersion, cluster: target().source.clusterVersion() ?? '' }),
-      renewLease: async (id) => target().source.renewLease(id),
-      leaseTimeToLive: async (id, keys) => target().source.leaseTimeToLive(id, keys),
+      renewLease: (id) => renewalTold((async () => target().source.renewLease(id))()),
+      leaseTimeToLive: (id, keys) => timeToLiveTold((async () => target().source.leaseTimeToLive(id, keys))(), id),
+      hashKv: async (_clusterId, revision) => target().source.hashKv(revision),
       promote: (id) => target().source.promote(id, undefined).catch(told) as Promise<readonly ClusterMember[]>,
     };
   }

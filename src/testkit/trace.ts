@@ -10,7 +10,7 @@
  * Output that itself holds empty lines stands between `----\n----` and `----\n----`. The format is the one of the Go package
  * `datadriven`, so that upstream's files are read in place. What the commands mean is the test's business.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface TraceArgument {
@@ -49,6 +49,24 @@ export function runTrace(folder: string, name: string, handle: TraceHandler): vo
     if (differences.length === differencesMax) break;
   }
   if (differences.length > 0) throw new Error(`the trace differs (- expected, + actual)\n${differences.join('\n')}`);
+}
+
+/** Writes what every command prints into the file itself, for traces of our own: a person reads the difference before it is committed. */
+export function rewriteTrace(folder: string, name: string, handle: TraceHandler): void {
+  const path = join(folder, name);
+  const lines = readFileSync(path, 'utf8').split('\n');
+  // From the end, so that the places of the earlier ones stay right.
+  const written = parseTrace(name, lines.join('\n')).map((step) => ({ step, actual: handle(step).replace(/\n$/, '') }));
+  for (const { step, actual } of written.reverse()) {
+    let at = Number(step.at.slice(step.at.lastIndexOf(':') + 1)) - 1;
+    while (lines[at] !== '----') at++;
+    const expected = step.expected === '' ? [] : step.expected.split('\n');
+    const fenced = expected.includes('');
+    const output = actual.split('\n');
+    const fence = output.includes('') ? ['----'] : [];
+    lines.splice(at + 1, expected.length + (fenced ? 3 : 0), ...fence, ...output, ...fence, ...fence);
+  }
+  writeFileSync(path, lines.join('\n'));
 }
 
 /** After one difference the rest of a trace is rarely news. */

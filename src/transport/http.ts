@@ -51,8 +51,7 @@ export interface HttpResponse {
   readonly upgrade?: (connection: Duplex, head: Uint8Array) => void;
   /**
    * The body as its bytes come to be, instead of `body` (which is empty then, or the same bytes), without a promise per chunk: who
-   * answers pushes into the sink that whoever takes the answer gives, once. The HTTP/1.1 server takes and the HTTP/1.1 client offers it;
-   * HTTP/2 answers 501 instead.
+   * answers pushes into the sink that whoever takes the answer gives, once. Both servers take and the HTTP/1.1 client offers it.
    */
   readonly push?: (sink: BodySink) => BodySource;
 }

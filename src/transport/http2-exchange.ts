@@ -38,8 +38,14 @@ export function respondOnStream(
     },
   };
   if (endStream) body.end();
-  const pseudo = (name: string) => headers.find(([key]) => key === name)?.[1] ?? '';
-  const plain = headers.filter(([name]) => !name.startsWith(':'));
+  // Pseudo-headers come first (RFC 9113 section 8.3).
+  let pseudos = 0;
+  while (pseudos < headers.length && headers[pseudos]![0].startsWith(':')) pseudos++;
+  const plain = headers.slice(pseudos).filter(([name]) => !name.startsWith(':'));
+  const pseudo = (name: string) => {
+    for (let i = 0; i < pseudos; i++) if (headers[i]![0] === name) return headers[i]![1];
+    return '';
+  };
   handler({
     method: pseudo(':method'),
     target: pseudo(':path'),
@@ -64,7 +70,7 @@ async function send(
   response: HttpResponse,
   onWritable: (resolve: () => void) => void,
 ): Promise<void> {
-  if (response.upgrade !== undefined || response.push !== undefined) {
+  if (response.upgrade !== undefined) {
     stream.sendHeaders(encodeHeaders([[':status', '501']]), true);
     return;
   }
@@ -74,6 +80,11 @@ async function send(
       .filter(([name]) => !connectionHeaders.has(name))
       .map(([name, value]): Header => [name.toLowerCase(), value]),
   ]);
+  if (response.push !== undefined) {
+    stream.sendHeaders(block, false);
+    pushOnStream(stream, response.push, onWritable);
+    return;
+  }
   if (response.body instanceof Uint8Array) {
     const bytes = Buffer.from(response.body.buffer, response.body.byteOffset, response.body.length);
     stream.sendHeaders(block, bytes.length === 0);
@@ -93,6 +104,43 @@ async function send(
   } catch {
     stream.reset(ErrorCode.internalError);
   }
+}
+
+/** @param onWritable called once when there is room, and when the stream is reset */
+function pushOnStream(
+  stream: Http2Stream,
+  push: NonNullable<HttpResponse['push']>,
+  onWritable: (resolve: () => void) => void,
+): void {
+  let over = false;
+  const source = push({
+    write(bytes) {
+      if (stream.ended) return false;
+      stream.send(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), false);
+      return stream.bufferedBytes <= bufferedBytesMax;
+    },
+    end() {
+      over = true;
+      if (stream.ended) return;
+      stream.send(Buffer.alloc(0), true);
+      closeRequest(stream);
+    },
+    destroy() {
+      over = true;
+      if (!stream.ended) stream.reset(ErrorCode.internalError);
+    },
+  });
+  const look = () => {
+    if (over) return;
+    if (!stream.ended) {
+      if (stream.bufferedBytes <= bufferedBytesMax) source.room();
+      return;
+    }
+    over = true;
+    source.gone();
+  };
+  onWritable(look);
+  if (stream.ended) look();
 }
 
 /** What the client still sends after the whole response is not wanted (RFC 9113 section 8.1). */

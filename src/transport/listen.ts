@@ -22,12 +22,33 @@ export interface TlsConfig {
   readonly key: string;
   /** Authorities that client certificates are verified against; without it none is asked for. */
   readonly clientCa?: string;
-  /** Refuse clients without a valid certificate; otherwise they are anonymous. */
+  /**
+   * Refuse clients without a valid certificate; otherwise they are anonymous. Without authorities of our own, those that the system trusts
+   * count.
+   */
   readonly requireClientCertificate?: boolean;
+  /** Serial numbers in capital hexadecimal: a client with such a certificate is refused. */
+  readonly revoked?: readonly string[];
+  /** A client's certificate must have one of these common names. */
+  readonly allowedCommonNames?: readonly string[];
+  /** A client's certificate must be valid for one of these names. */
+  readonly allowedHostnames?: readonly string[];
+  /** Default TLS 1.2. */
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3';
+  readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3';
+  /** OpenSSL's names, separated by colons. Default: Node's. */
+  readonly ciphers?: string;
 }
 
 export interface ListenOptions {
-  readonly address: { readonly host: string; readonly port: number } | { readonly path: string };
+  readonly address:
+    | {
+        readonly host: string;
+        readonly port: number;
+        /** SO_REUSEPORT: other processes of this user that say so too share the port, and the kernel spreads connections over those that live. */
+        readonly reusePort?: boolean;
+      }
+    | { readonly path: string };
   readonly tls?: TlsConfig;
   readonly handler: HttpHandler;
   /** Takes the HTTP/2 streams that are gRPC calls. */
@@ -89,17 +110,25 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       throw new Error('the listener has no TLS');
     };
   } else {
+    let allowed = options.tls;
     const secure = createTls(
       { ...tlsOptions(options.tls), ALPNProtocols: ['h2', 'http/1.1'], handshakeTimeout: handshakeTimeoutMs },
       (socket) => {
         track(socket);
+        if (!isAllowed(socket, allowed)) {
+          socket.destroy();
+          return;
+        }
         if (socket.alpnProtocol === 'h2') serveHttp2(socket, socket);
         else http1.emit('connection', socket);
       },
     );
     // A failed handshake is the client's problem.
     secure.on('tlsClientError', (_error, socket) => socket.destroy());
-    reload = (tls) => secure.setSecureContext(tlsOptions(tls));
+    reload = (tls) => {
+      secure.setSecureContext(tlsOptions(tls));
+      allowed = tls;
+    };
     server = secure;
   }
   await new Promise<void>((resolve, reject) => {
@@ -107,7 +136,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     server.listen(
       'path' in options.address
         ? { path: options.address.path }
-        : { host: options.address.host, port: options.address.port },
+        : { host: options.address.host, port: options.address.port, reusePort: options.address.reusePort ?? false },
       () => {
         server.removeListener('error', reject);
         resolve();
@@ -139,13 +168,35 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   };
 }
 
-function tlsOptions({ certificate, key, clientCa, requireClientCertificate = false }: TlsConfig) {
+function tlsOptions(config: TlsConfig) {
+  const { certificate, key, clientCa, requireClientCertificate = false, minVersion, maxVersion } = config;
   return {
     cert: certificate,
     key,
-    minVersion: 'TLSv1.2' as const,
-    ...(clientCa !== undefined && { ca: clientCa, requestCert: true, rejectUnauthorized: requireClientCertificate }),
+    minVersion: minVersion ?? ('TLSv1.2' as const),
+    ...(maxVersion !== undefined && { maxVersion }),
+    ...(config.ciphers !== undefined && { ciphers: config.ciphers }),
+    ...(clientCa !== undefined && { ca: clientCa }),
+    ...((clientCa !== undefined || requireClientCertificate) && {
+      requestCert: true,
+      rejectUnauthorized: requireClientCertificate,
+    }),
   };
+}
+
+/** The handshake has looked at who signed the certificate; here it is whose it is. */
+function isAllowed(socket: TLSSocket, { allowedCommonNames, allowedHostnames, revoked }: TlsConfig): boolean {
+  const anyName = allowedCommonNames === undefined && allowedHostnames === undefined;
+  if (anyName && revoked === undefined) return true;
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return anyName;
+  if (revoked?.includes(certificate.serialNumber)) return false;
+  if (anyName) return true;
+  const { commonName } = certificateOf(socket) ?? {};
+  return (
+    (commonName !== undefined && allowedCommonNames?.includes(commonName)) ||
+    (allowedHostnames ?? []).some((name) => certificate.checkHost(name) ?? certificate.checkIP(name))
+  );
 }
 
 /** Looks at the first bytes without taking them. */

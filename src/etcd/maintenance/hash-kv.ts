@@ -3,6 +3,7 @@
  * or may have dropped. Equal on every implementation that stores the same bytes (upstream: server/storage/mvcc/hash.go).
  */
 import { etcdError } from '#api-etcd/errors.ts';
+import { nextTurn } from '#host/event-loop.ts';
 import type { Store } from '#mvcc/store.ts';
 import { type Version, versionAt } from '#mvcc/version.ts';
 import { crc32c } from '#std/crc32c.ts';
@@ -13,15 +14,39 @@ export interface KvHash {
   readonly hashRevision: number;
 }
 
+/** Records hashed in one turn of the event loop: a few milliseconds. */
+const recordsPerTurn = 5000;
+
 /** @param revision 0 is the newest */
 export function hashKv(store: Store, revision: number): KvHash {
+  const hashing = hashSteps(store, revision);
+  for (;;) {
+    const { done, value } = hashing.next();
+    if (done) return value;
+  }
+}
+
+/** As {@link hashKv}, a slice each turn of the event loop. @param store a fork: nobody changes it meanwhile */
+export async function hashKvInSlices(store: Store, revision: number, signal?: AbortSignal): Promise<KvHash> {
+  const hashing = hashSteps(store, revision);
+  for (;;) {
+    const { done, value } = hashing.next();
+    if (done) return value;
+    await nextTurn();
+    signal?.throwIfAborted();
+  }
+}
+
+function* hashSteps(store: Store, revision: number): Generator<void, KvHash> {
   const { compactRevision } = store;
   if (revision > 0 && revision < compactRevision) throw etcdError('compacted');
   if (revision > store.revision) throw etcdError('futureRevision');
   const hashRevision = revision === 0 ? store.revision : revision;
   let hash = crc32c(Buffer.from('key'));
+  let count = 0;
   for (const version of store.all()) {
     if (version.main > hashRevision) break;
+    if (++count % recordsPerTurn === 0) yield;
     if (version.main <= compactRevision && !isKept(store, version, hashRevision)) continue;
     if (version.main === compactRevision && version.tombstone) continue;
     hash = crc32c(version.record, crc32c(recordKey(version), hash));

@@ -5,7 +5,7 @@ import { type BoundService, bind } from '#rpc/call.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import type { Member } from '../member.ts';
 import { serverVersion } from '../version.ts';
-import { hashKv } from './hash-kv.ts';
+import { hashKvInSlices } from './hash-kv.ts';
 import { sendSnapshot } from './snapshot.ts';
 
 export function maintenanceService(member: Member, authenticator: Authenticator): BoundService {
@@ -40,9 +40,10 @@ export function maintenanceService(member: Member, authenticator: Authenticator)
       return { ...answered, header: member.header() };
     },
 
-    hashKV({ revision }, context) {
+    async hashKV({ revision }, context) {
       authenticator.checkAdmin(context);
-      return { header: member.header(), ...hashKv(member.store, revision) };
+      const header = member.header();
+      return { header, ...(await hashKvInSlices(member.store.fork(), revision)) };
     },
 
     async snapshot(_request, sink, context) {

@@ -6,9 +6,8 @@ import type { Clock } from '#std/clock.ts';
 import type { HttpHandler } from '#transport/http.ts';
 import type { PeerTls } from './context.ts';
 import { PeerClient } from './peer-client.ts';
-import { isPeerError } from './peer-error.ts';
 import type { PeerCalls, PeerTransport } from './peers.ts';
-import { fromPeer } from './source.ts';
+import { fromPeer, renewalTold, timeToLiveTold } from './source.ts';
 import { type HttpPeerNetwork, startPeerNetwork } from './start.ts';
 
 export interface HttpPeerTransportOptions {
@@ -66,12 +65,9 @@ function callsOf(client: PeerClient, urls: readonly string[]): PeerCalls {
   return {
     members: () => client.members(urls),
     version: () => client.version(urls),
-    renewLease: (id) =>
-      client.renewLease(urls, id).catch((error: unknown) => {
-        if (isPeerError(error, 'leaseNotFound')) return 0;
-        throw error;
-      }),
-    leaseTimeToLive: (id, keys) => client.leaseTimeToLive(urls, id, keys).catch(told),
+    renewLease: (id) => renewalTold(client.renewLease(urls, id)),
+    leaseTimeToLive: (id, keys) => timeToLiveTold(client.leaseTimeToLive(urls, id, keys), id),
+    hashKv: (clusterId, revision) => client.hashKv(urls, clusterId, revision),
     promote: (id) => client.promote(urls, id).catch(told),
   };
 }

@@ -35,6 +35,8 @@ export interface PeerNetwork extends AsyncDisposable {
   removePeer(id: bigint): void;
   /** Monotonic milliseconds since when the connection with the peer is up without a failure; undefined while it is not. */
   activeSinceMs(id: bigint): number | undefined;
+  /** What Prometheus reads of it, under upstream's names; a network without sockets counts nothing. */
+  metrics?(): string;
 }
 
 /** The file that a snapshot is: read once, in order, by whoever sends it. */

@@ -1,7 +1,7 @@
 /** How a member reaches the others, whatever carries it: their network, and calls to one of them. */
 import type { LeaseTimeToLiveResponse } from '#api-etcd/gen/rpc.ts';
 import type { ClusterMember } from '../cluster/members.ts';
-import type { PeerEvents, PeerNetwork, PeerSource } from './peer-network.ts';
+import type { PeerEvents, PeerHash, PeerNetwork, PeerSource } from './peer-network.ts';
 
 export interface Peers {
   readonly network: PeerNetwork;
@@ -19,6 +19,7 @@ export interface PeerCalls {
   renewLease(id: bigint): Promise<number>;
   leaseTimeToLive(id: bigint, keys: boolean): Promise<LeaseTimeToLiveResponse>;
   promote(id: bigint): Promise<readonly ClusterMember[]>;
+  hashKv(clusterId: bigint, revision: number): Promise<PeerHash>;
 }
 
 /** The member that is to be reached. */

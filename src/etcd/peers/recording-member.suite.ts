@@ -1,6 +1,7 @@
 /** A member as tests of the peer network need one: it records what arrives and answers from a table. On loopback, on a port of its own. */
 import type { Message } from '#api-etcd/gen/raft.ts';
 import { systemClock } from '#host/clock.ts';
+import type { Clock } from '#std/clock.ts';
 import { type Listener, type ListenOptions, listen } from '#transport/listen.ts';
 import type { PeerTls } from './context.ts';
 import type { PeerEvents, PeerSource } from './peer-network.ts';
@@ -31,6 +32,8 @@ export async function startRecordingMember(options: {
   readonly port?: number;
   readonly serverTls?: NonNullable<ListenOptions['tls']>;
   readonly clientTls?: PeerTls;
+  /** The network's own; the tests wait in real time. */
+  readonly clock?: Clock;
   readonly events?: Partial<PeerEvents>;
   readonly source?: Partial<PeerSource>;
 }): Promise<RecordingMember> {
@@ -60,7 +63,7 @@ export async function startRecordingMember(options: {
       ...(clientTls && { tls: clientTls }),
     },
     deps: {
-      clock: systemClock,
+      clock: options.clock ?? systemClock,
       events: {
         receive(message) {
           received.push(message);

@@ -3,7 +3,7 @@
  * entries and snapshots, leads, and asks and answers what members ask each other.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -12,9 +12,11 @@ import { InternalRaftRequest } from '#api-etcd/gen/raft_internal.ts';
 import { Lease } from '#api-etcd/gen/rpc.ts';
 import { createEtcdClient, type EtcdClient } from '#etcd-client/client.ts';
 import { systemClock } from '#host/clock.ts';
+import { type CertificateAuthority, createAuthority } from '#pki/certificate-authority.ts';
 import type { Channel } from '#rpc/call.ts';
 import { connectRpc } from '#rpc/client.ts';
 import { utf8Decode, utf8Encode } from '#std/bytes.ts';
+import { seededPrng } from '#std/prng.ts';
 import { BboltReader } from '#storage/bbolt/read.ts';
 import { type EtcdProcess, freePorts, startEtcdProcess } from '#testkit/etcd-process.ts';
 import { referenceBinary } from '#testkit/reference.ts';
@@ -46,11 +48,18 @@ async function pair(
   stack: AsyncDisposableStack,
   react: (message: Message, pair: Pair) => void,
   source: Partial<PeerSource> = {},
-  receiveSnapshot?: PeerEvents['receiveSnapshot'],
+  {
+    receiveSnapshot,
+    authority,
+  }: { readonly receiveSnapshot?: PeerEvents['receiveSnapshot']; readonly authority?: CertificateAuthority } = {},
 ): Promise<Pair> {
   const [ourPort, theirPort] = await freePorts(2);
-  const theirUrl = `http://127.0.0.1:${theirPort}`;
-  const ourUrl = `http://127.0.0.1:${ourPort}`;
+  const scheme = authority === undefined ? 'http' : 'https';
+  const theirUrl = `${scheme}://127.0.0.1:${theirPort}`;
+  const ourUrl = `${scheme}://127.0.0.1:${ourPort}`;
+  const folder = mkdtempSync(join(tmpdir(), 'wherry-peers-'));
+  stack.defer(() => rmSync(folder, { recursive: true }));
+  const tls = authority && (await certificates(authority, folder));
   const members = initialMembers(
     [
       { name: 'ours', peerUrls: [ourUrl] },
@@ -67,6 +76,7 @@ async function pair(
       id: members.find(({ name }) => name === 'ours')!.id,
       clusterId,
       port: ourPort!,
+      ...tls?.ours,
       events: {
         receive(message) {
           received.push(message);
@@ -77,8 +87,6 @@ async function pair(
       source: { members: () => members, clusterVersion: () => '3.5.0', ...source },
     }),
   );
-  const folder = mkdtempSync(join(tmpdir(), 'wherry-peers-'));
-  stack.defer(() => rmSync(folder, { recursive: true }));
   made = {
     ours: { ...ours, received },
     theirs,
@@ -93,6 +101,7 @@ async function pair(
           ...['--name', 'theirs', '--initial-cluster-token', token],
           ...['--listen-peer-urls', theirUrl, '--initial-advertise-peer-urls', theirUrl],
           ...['--initial-cluster', `ours=${ourUrl},theirs=${theirUrl}`],
+          ...(tls?.flags ?? []),
           ...flags,
         ],
       });
@@ -103,6 +112,26 @@ async function pair(
     },
   };
   return made;
+}
+
+/** A certificate for each member; theirs as files. */
+async function certificates(authority: CertificateAuthority, folder: string) {
+  const issue = () =>
+    authority.issue({ commonName: 'member', ipAddresses: ['127.0.0.1'], usages: ['server', 'client'] });
+  const [ours, theirs] = await Promise.all([issue(), issue()]);
+  const ca = authority.certificate;
+  const files = { ca, cert: theirs.certificate, key: theirs.key };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, `${name}.pem`), text);
+  return {
+    ours: {
+      serverTls: { ...ours, clientCa: ca, requireClientCertificate: true },
+      clientTls: { ...ours, ca },
+    },
+    flags: [
+      ...['--peer-cert-file', join(folder, 'cert.pem'), '--peer-key-file', join(folder, 'key.pem')],
+      ...['--peer-trusted-ca-file', join(folder, 'ca.pem'), '--peer-client-cert-auth'],
+    ],
+  };
 }
 
 /** A follower that votes for everybody and takes every entry. */
@@ -225,6 +254,24 @@ test('their leader is voted for, and its entries and heartbeats arrive', async (
   assert.deepEqual(ours.refusals, []);
 });
 
+test('under TLS, each proves itself to the other', async () => {
+  await using stack = new AsyncDisposableStack();
+  const authority = await createAuthority({ commonName: 'peers' }, { clock: systemClock, prng: seededPrng(1) });
+  const both = await pair(stack, follow, {}, { authority });
+  const { ours, theirs, theirUrl } = both;
+  ours.network.addPeer(theirs.id, [theirUrl]);
+  const { client } = await both.start('data');
+  await client.put({ key: utf8Encode('hello'), value: utf8Encode('world') });
+  const puts = requestsIn(ofType(ours, MessageType.MsgApp)).filter(({ put }) => put !== undefined);
+  assert.deepEqual(
+    puts.map(({ put }) => utf8Decode(put!.key)),
+    ['hello'],
+  );
+  assert.equal(streamsOf(ours), 2);
+  await using stranger = new PeerClient({ clock: systemClock, tls: { ca: authority.certificate } });
+  await assert.rejects(stranger.version([theirUrl]), /certificate|alert|socket|ECONNRESET/i);
+});
+
 test('their member answers what members ask: the cluster, versions, hashes, leases, promotion', async () => {
   await using stack = new AsyncDisposableStack();
   const both = await pair(stack, follow);
@@ -279,12 +326,13 @@ test('their leader sends a snapshot to who has lost everything, and their new me
     const reject = { reject: true, index, rejectHint: 0, logTerm: 0 };
     made.ours.network.send([Message.create({ type: MessageType.MsgAppResp, from: to, to: from, term, ...reject })]);
   };
-  const both = await pair(stack, react, {}, async (message, pages, bytes) => {
+  const receiveSnapshot: PeerEvents['receiveSnapshot'] = async (message, pages, bytes) => {
     // Upstream does not say how long it is.
     assert.equal(bytes, undefined);
     for await (const chunk of pages) database.push(Buffer.from(chunk));
     snapshot = message;
-  });
+  };
+  const both = await pair(stack, react, {}, { receiveSnapshot });
   const { ours, theirs, theirUrl } = both;
   ours.network.addPeer(theirs.id, [theirUrl]);
   const flags = ['--snapshot-count', '5', '--experimental-snapshot-catchup-entries', '1'];

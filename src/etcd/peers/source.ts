@@ -1,8 +1,9 @@
 /** What a member answers on its peer port besides raft. */
 import { etcdError, isEtcdError } from '#api-etcd/errors.ts';
+import { LeaseTimeToLiveResponse } from '#api-etcd/gen/rpc.ts';
 import { promote } from '../cluster/promote.ts';
 import { renewHere, timeToLive } from '../lease/service.ts';
-import { hashKv } from '../maintenance/hash-kv.ts';
+import { hashKvInSlices } from '../maintenance/hash-kv.ts';
 import type { Member } from '../member.ts';
 import { isPeerError, type PeerErrorName, peerError } from './peer-error.ts';
 import type { PeerSource } from './peer-network.ts';
@@ -30,11 +31,11 @@ export function peerSource(member: Member): PeerSource {
     members: () => member.machine.members.all(),
     clusterVersion: () => member.machine.clusterVersion || undefined,
     storageVersion: () => undefined,
-    hashKv: (revision) =>
-      translated(() => {
-        const { store } = member;
-        return { ...hashKv(store, revision), revision: store.revision };
-      }),
+    async hashKv(revision) {
+      const { store } = member;
+      const hash = await hashKvInSlices(store.fork(), revision).catch(translate);
+      return { ...hash, revision: store.revision };
+    },
     async promote(id) {
       if (!member.isLeader) throw peerError('memberNotFound');
       return promote(member, id).catch(translate);
@@ -47,18 +48,27 @@ export function peerSource(member: Member): PeerSource {
     },
     async leaseTimeToLive(id, keys) {
       await leading();
+      if (member.machine.leases.get(id) === undefined) throw peerError('leaseNotFound');
       return timeToLive(member, id, keys);
     },
     downgradeEnabled: async () => false,
   };
 }
 
-function translated<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    return translate(error);
-  }
+/** What the leader says of a renewal, in the words of the Lease service: 0 for a lease that is gone. */
+export function renewalTold(answer: Promise<number>): Promise<number> {
+  return answer.catch((error: unknown) => {
+    if (isPeerError(error, 'leaseNotFound')) return 0;
+    throw fromPeer(error);
+  });
+}
+
+/** What the leader says of a lease's time, in the words of the Lease service: -1 for one that is gone. */
+export function timeToLiveTold(answer: Promise<LeaseTimeToLiveResponse>, id: bigint): Promise<LeaseTimeToLiveResponse> {
+  return answer.catch((error: unknown) => {
+    if (isPeerError(error, 'leaseNotFound')) return LeaseTimeToLiveResponse.create({ id, ttl: -1 });
+    throw fromPeer(error);
+  });
 }
 
 /** What another member has said, as our clients are told; anything else as it is. */

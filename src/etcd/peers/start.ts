@@ -148,6 +148,10 @@ class RaftHttp implements HttpPeerNetwork {
     return this.#peers.get(id)?.status.activeSinceMs;
   }
 
+  metrics(): string {
+    return this.traffic.render(this.#context.localId);
+  }
+
   probe(id: bigint): ProbeStatus | undefined {
     return this.#peers.get(id)?.probe;
   }

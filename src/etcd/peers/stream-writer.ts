@@ -1,6 +1,6 @@
 /**
  * The end of a stream that writes. The peer dials in and asks for the stream; from then on messages go out on it, all those of a turn in
- * one write, until the peer goes away or asks for a new one. While the socket has enough, messages wait unencoded, a bounded number of them.
+ * one write, until the peer goes away or asks for a new one. While the socket has enough, messages wait unencoded, bounded in number and bytes.
  */
 import type { Message } from '#api-etcd/gen/raft.ts';
 import type { Timer } from '#std/clock.ts';
@@ -16,6 +16,8 @@ export type StreamKind = 'msgapp' | 'message';
 
 /** Messages that wait for the socket, as upstream's buffer. */
 export const streamMessagesMax = 4096;
+/** Of their entries' data, which they keep from being freed. One message is taken whatever it weighs. */
+export const streamBytesMax = 64 << 20;
 /** So that the other end, which gives up after {@link ioTimeoutMs} of silence, does not. */
 const heartbeatMs = ioTimeoutMs / 3;
 /** Encoded at once; then the socket is asked whether it has enough. */
@@ -40,6 +42,7 @@ export class StreamWriter implements Disposable {
   #connection: Connection | undefined;
   #waiting: Message[] = [];
   #head = 0;
+  #waitingBytes = 0;
 
   constructor(options: {
     readonly kind: StreamKind;
@@ -61,8 +64,11 @@ export class StreamWriter implements Disposable {
 
   /** Takes a message for the next {@link flush}; false when there are too many. */
   offer(message: Message): boolean {
-    if (this.#waiting.length - this.#head >= streamMessagesMax) return false;
+    const count = this.#waiting.length - this.#head;
+    const bytes = dataBytes(message);
+    if (count >= streamMessagesMax || (count > 0 && this.#waitingBytes + bytes > streamBytesMax)) return false;
     this.#waiting.push(message);
+    this.#waitingBytes += bytes;
     return true;
   }
 
@@ -72,8 +78,11 @@ export class StreamWriter implements Disposable {
     if (connection === undefined || connection.fullSinceMs !== undefined) return;
     const batch = this.#batch;
     while (this.#head < this.#waiting.length) {
-      while (this.#head < this.#waiting.length && batch.bytes < batchBytesMax)
-        connection.encode(this.#waiting[this.#head++]!, batch);
+      while (this.#head < this.#waiting.length && batch.bytes < batchBytesMax) {
+        const message = this.#waiting[this.#head++]!;
+        connection.encode(message, batch);
+        this.#waitingBytes -= dataBytes(message);
+      }
       if (!this.#write(connection)) break;
     }
     if (this.#head === this.#waiting.length) {
@@ -158,6 +167,13 @@ export class StreamWriter implements Disposable {
     if (this.#waiting.length > this.#head) this.#context.reportUnreachable(this.#peerId);
     this.#waiting = [];
     this.#head = 0;
+    this.#waitingBytes = 0;
     return connection.sink;
   }
+}
+
+function dataBytes({ entries }: Message): number {
+  let bytes = 0;
+  for (const { data } of entries) bytes += data?.length ?? 0;
+  return bytes;
 }

@@ -24,7 +24,7 @@ export const clientCertificate: Authenticator = ({ peer }) => {
 
 /** @param verify the token's user; undefined for a token that is not ours. Throws when it is ours and wrong. */
 export function bearerToken(verify: (token: string) => Promise<UserInfo | undefined>): Authenticator {
-  return async (request) => {
+  return (request) => {
     const token = tokenOf(request);
     return token === undefined ? undefined : verify(token);
   };
@@ -37,7 +37,9 @@ function tokenOf(request: HttpRequest): string | undefined {
   const match = /^bearer +(\S+)$/i.exec(authorization ?? '');
   if (match !== null) return match[1];
   // Browsers cannot set headers on WebSockets; the token travels as a subprotocol.
-  for (const protocol of (header(request.headers, 'sec-websocket-protocol') ?? '').split(',')) {
+  const protocols = header(request.headers, 'sec-websocket-protocol');
+  if (protocols === undefined) return undefined;
+  for (const protocol of protocols.split(',')) {
     const name = protocol.trim();
     if (name.startsWith(webSocketTokenPrefix))
       return Buffer.from(name.slice(webSocketTokenPrefix.length), 'base64url').toString('utf8');
@@ -51,7 +53,9 @@ export function createAuthentication(
 ): (request: HttpRequest) => Promise<UserInfo> {
   return async (request) => {
     for (const authenticate of authenticators) {
-      const user = await authenticate(request);
+      const asked = authenticate(request);
+      // Most answer at once.
+      const user = asked instanceof Promise ? await asked : asked;
       if (user === undefined) continue;
       return user.groups.includes(authenticatedGroup) || user.name === anonymousUser
         ? user

@@ -51,6 +51,7 @@ export function impersonation(authorize: Authorizer): Stage {
 }
 
 function requestedBy({ headers }: HttpRequest): Requested | undefined {
+  if (!headers.some(([name]) => name.startsWith(prefix))) return undefined;
   const values = (name: string) => headers.filter(([key]) => key === name).map(([, value]) => value);
   const extras = new Map<string, string[]>();
   for (const [name, value] of headers) {

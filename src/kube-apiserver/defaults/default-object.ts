@@ -3,6 +3,7 @@ import type { GroupVersionKind } from '#api-kube/resource.ts';
 import type { KubeObject } from '../object.ts';
 import { defaultBatch } from './batch.ts';
 import { defaultCore } from './core.ts';
+import { defaultDeviceClaim } from './device-claims.ts';
 import { defaultPod } from './pod.ts';
 import { defaultPolicyKinds } from './policy-kinds.ts';
 import { defaultService } from './service.ts';
@@ -23,6 +24,9 @@ export function defaultObject({ group, kind }: GroupVersionKind, object: KubeObj
     case 'batch/Job':
     case 'batch/CronJob':
       return defaultBatch(object);
+    case 'resource.k8s.io/ResourceClaim':
+    case 'resource.k8s.io/ResourceClaimTemplate':
+      return defaultDeviceClaim(object);
     default:
       return defaultPolicyKinds(defaultCore(object));
   }

@@ -17,8 +17,13 @@ export function defaultWorkload(object: KubeObject): KubeObject {
   const spec = under(specDefaults[object.kind]!, object['spec']) as Fields;
   return {
     ...object,
-    spec: { ...spec, template: defaultTemplate(spec['template']), ...particular(object.kind, spec) },
+    spec: { ...spec, ...template(object.kind, spec['template']), ...particular(object.kind, spec) },
   };
+}
+
+/** Only a replication controller may be without one until it is validated. */
+function template(kind: string, given: unknown): Fields {
+  return kind === 'ReplicationController' && given === undefined ? {} : { template: defaultTemplate(given) };
 }
 
 function particular(kind: string, spec: Fields): Fields {

@@ -81,7 +81,9 @@ async function createOnce(scope: RestScope, input: KubeObject, dryRun: boolean):
 /** @throws StatusError Invalid */
 export function refuse(served: ServedResource, object: KubeObject, errors: readonly FieldError[]): void {
   if (errors.length === 0) return;
-  const { group, kind } = served.resource;
+  // A kind that is stored as one of another group is refused as that one.
+  const { group } = served.resource.storedAs ?? served.resource;
+  const { kind } = served.resource;
   throw invalidError(group, kind, object.metadata.name ?? '', errors);
 }
 

@@ -30,6 +30,7 @@ const clausesMax = 32;
  */
 export function negotiate(accept: string | undefined, pretty: boolean, tables: boolean): Representation {
   if (accept === undefined || accept.trim() === '') return { format: 'json', as: 'Object', pretty };
+  if (!accept.includes(';')) return negotiatePlain(accept, pretty);
   const clauses = accept.split(',').slice(0, clausesMax).map(parseClause);
   // A stable sort keeps the client's order among equals.
   clauses.sort((a, b) => b.quality - a.quality);
@@ -43,6 +44,16 @@ export function negotiate(accept: string | undefined, pretty: boolean, tables: b
     if (as === 'Table') return { format: found.format, as: 'Table', pretty };
     if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList')
       return { format: found.format, as: 'PartialObjectMetadata', pretty };
+  }
+  throw notAcceptableError(accepted);
+}
+
+/** Types alone: the first that we write. */
+function negotiatePlain(accept: string, pretty: boolean): Representation {
+  for (const text of accept.split(',', clausesMax)) {
+    const type = text.trim().toLowerCase();
+    const found = formats.find((entry) => matchesType(type, entry.type));
+    if (found !== undefined) return { format: found.format, as: 'Object', pretty };
   }
   throw notAcceptableError(accepted);
 }

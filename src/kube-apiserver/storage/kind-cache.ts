@@ -24,8 +24,8 @@ const historyMax = 2048;
 
 export class KindCache {
   readonly #entries = new Map<string, StoredObject>();
-  /** The keys of `#entries` in order. */
-  #keys: string[] = [];
+  /** The same in the order of their keys. */
+  #sorted: StoredObject[] = [];
   #history: KindChange[] = [];
   #historyStart: number;
   readonly #followers = new Set<Follower>();
@@ -50,13 +50,16 @@ export class KindCache {
 
   /** Objects whose key begins with `prefix`, in key order, from `start` on. A snapshot: later changes do not touch it. */
   range(prefix: string, start = prefix): StoredObject[] {
-    const objects: StoredObject[] = [];
-    for (let i = this.#indexOf(start); i < this.#keys.length; i++) {
-      const key = this.#keys[i]!;
-      if (!key.startsWith(prefix)) break;
-      objects.push(this.#entries.get(key)!);
+    const from = this.#indexOf(start);
+    let low = from;
+    let high = this.#sorted.length;
+    // The first key after `start` that does not begin so ends the range.
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#sorted[middle]!.key.startsWith(prefix)) low = middle + 1;
+      else high = middle;
     }
-    return objects;
+    return this.#sorted.slice(from, low);
   }
 
   /** Changes after `revision`, oldest first; `revision` is at least {@link historyStart}. */
@@ -74,13 +77,15 @@ export class KindCache {
   /** Objects read at the start, in any order; nobody is told. */
   load(objects: readonly StoredObject[]): void {
     for (const object of objects) this.#entries.set(object.key, object);
-    this.#keys = [...this.#entries.keys()].sort(compareKeys);
+    this.#sorted = [...this.#entries.values()].sort((a, b) => compareKeys(a.key, b.key));
   }
 
   put(after: StoredObject): void {
     const before = this.#entries.get(after.key);
     this.#entries.set(after.key, after);
-    if (before === undefined) this.#keys.splice(this.#indexOf(after.key), 0, after.key);
+    const at = this.#indexOf(after.key);
+    if (before === undefined) this.#sorted.splice(at, 0, after);
+    else this.#sorted[at] = after;
     this.#record({ revision: after.revision, before, after });
   }
 
@@ -88,7 +93,7 @@ export class KindCache {
     const before = this.#entries.get(key);
     if (before === undefined) return;
     this.#entries.delete(key);
-    this.#keys.splice(this.#indexOf(key), 1);
+    this.#sorted.splice(this.#indexOf(key), 1);
     this.#record({ revision, before, after: undefined });
   }
 
@@ -115,10 +120,10 @@ export class KindCache {
   /** Index of `key`, or of where it would stand. */
   #indexOf(key: string): number {
     let low = 0;
-    let high = this.#keys.length;
+    let high = this.#sorted.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (compareKeys(this.#keys[middle]!, key) < 0) low = middle + 1;
+      if (compareKeys(this.#sorted[middle]!.key, key) < 0) low = middle + 1;
       else high = middle;
     }
     return low;

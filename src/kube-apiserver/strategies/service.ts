@@ -1,10 +1,11 @@
 /** Services: addresses and node ports are reserved around each write, and given back when it fails or they are no longer used. Source: pkg/registry/core/service/storage. */
-import { invalid } from '#kube-machinery/field-error.ts';
+import { type FieldError, invalid } from '#kube-machinery/field-error.ts';
 import { invalidError } from '#kube-machinery/status.ts';
 import type { KubeObject } from '../object.ts';
 import { type AddressAllocator, AllocationError } from '../service-ip/address-allocator.ts';
 import type { NodePortAllocator } from '../service-ip/node-port-allocator.ts';
 import type { Reservation, Strategy } from '../strategy.ts';
+import { checkIp } from '../validation/pod-spec.ts';
 import { withoutTypeDependent } from './service-type-change.ts';
 
 interface Port {
@@ -84,6 +85,10 @@ export function serviceStrategy(
         if (spec.clusterIP === 'None') return { ...spec, clusterIPs: ['None'], ...families };
         if (had !== undefined && spec.clusterIP === had) return { ...spec, clusterIPs: [had], ...families };
         const asked = spec.clusterIP;
+        // What is no address is told before any is looked for.
+        const faults: FieldError[] = [];
+        if (asked) checkIp(faults, 'spec.clusterIPs[0]', asked);
+        if (faults.length > 0) throw invalidError('', 'Service', name, faults);
         try {
           const address = asked || (await addresses.takeNext(service, dryRun));
           if (asked) await addresses.take(asked, service, dryRun);

@@ -107,6 +107,7 @@ export function validateCronJob(object: KubeObject): FieldError[] {
         invalid('spec.schedule', schedule, `expected exactly 5 fields, found ${fields.length}: [${fields.join(' ')}]`),
       );
   }
+  validateTimeZone(errors, spec['timeZone'] as string | undefined);
   nonNegative(errors, 'spec.startingDeadlineSeconds', spec['startingDeadlineSeconds']);
   choose(errors, 'spec.concurrencyPolicy', spec['concurrencyPolicy'], ['Allow', 'Forbid', 'Replace']);
   validateJobSpec(record(record(spec['jobTemplate'])?.['spec']) ?? {}, 'spec.jobTemplate.spec', errors);
@@ -116,4 +117,25 @@ export function validateCronJob(object: KubeObject): FieldError[] {
   if (name.length > cronJobNameMax)
     errors.push(invalid('metadata.name', name, `must be no more than ${cronJobNameMax} characters`));
   return errors;
+}
+
+function validateTimeZone(errors: FieldError[], zone: string | undefined): void {
+  const at = 'spec.timeZone';
+  if (zone === undefined) return;
+  if (zone === '') errors.push(invalid(at, zone, 'timeZone must be nil or non-empty string'));
+  else if (zone.toLowerCase() === 'local')
+    errors.push(
+      invalid(at, zone, 'timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones'),
+    );
+  else if (!isTimeZone(zone)) errors.push(invalid(at, zone, `unknown time zone ${zone}`));
+}
+
+/** The runtime's own table of zones is the one that schedules are computed by. */
+function isTimeZone(zone: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: zone });
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -11,6 +11,7 @@ import {
 } from '#kube-machinery/names.ts';
 import type { KubeObject } from '../object.ts';
 import { check, type Fields, list, nonNegative, record, text, words } from './fields.ts';
+import { kubeFinalizer } from './metadata.ts';
 import { checkIp } from './pod-spec.ts';
 import { validatePodTemplate } from './pod-template.ts';
 
@@ -18,10 +19,7 @@ export function validateNamespace(namespace: KubeObject): FieldError[] {
   const errors: FieldError[] = [];
   for (const finalizer of words(record(namespace['spec'])?.['finalizers'])) {
     check(errors, 'spec.finalizers', finalizer, qualifiedNameProblems);
-    if (qualifiedNameProblems(finalizer).length === 0 && !finalizer.includes('/') && finalizer !== 'kubernetes')
-      errors.push(
-        invalid('spec.finalizers', finalizer, 'name is neither a standard finalizer name nor is it fully qualified'),
-      );
+    errors.push(...kubeFinalizer('spec.finalizers', finalizer));
   }
   return errors;
 }
@@ -107,7 +105,7 @@ const noteCharactersMax = 1024;
 
 /** In the stored form, core/v1. */
 export function validateEvent(resource: Resource, event: KubeObject): FieldError[] {
-  const errors = validateAnyEvent(event);
+  const errors = validateAnyEvent(resource, event);
   if (resource.group === '') return errors;
   validateSeries(errors, record(event['series']));
   if (text(event['eventTime']) === '') errors.push(required('eventTime'));
@@ -139,7 +137,7 @@ const fixedInEvents = [
 ] as const;
 
 export function validateEventUpdate(resource: Resource, event: KubeObject, old: KubeObject): FieldError[] {
-  const errors = validateAnyEvent(event);
+  const errors = validateAnyEvent(resource, event);
   if (resource.group === '') return errors;
   if (!equal(event['series'] ?? null, old['series'] ?? null)) validateSeries(errors, record(event['series']));
   for (const field of fixedInEvents)
@@ -161,7 +159,7 @@ function validateSeries(errors: FieldError[], series: Fields | undefined): void 
 }
 
 /** What holds for events of both groups; those with an event time are of the new kind. */
-function validateAnyEvent(event: KubeObject): FieldError[] {
+function validateAnyEvent(resource: Resource, event: KubeObject): FieldError[] {
   const errors: FieldError[] = [];
   const { namespace = '' } = event.metadata;
   const involved = text(record(event['involvedObject'])?.['namespace']);
@@ -171,8 +169,10 @@ function validateAnyEvent(event: KubeObject): FieldError[] {
   } else {
     if (involved === '' && namespace !== 'default' && namespace !== 'kube-system') elsewhere();
     const controller = text(event['reportingComponent']);
-    if (controller === '') errors.push(required('reportingController'));
-    check(errors, 'reportingController', controller, qualifiedNameProblems);
+    // As each group names the field.
+    const field = resource.group === '' ? 'reportingComponent' : 'reportingController';
+    if (controller === '') errors.push(required(field));
+    check(errors, field, controller, qualifiedNameProblems);
     for (const field of ['reportingInstance', 'action', 'reason']) {
       const value = text(event[field]);
       if (value === '') errors.push(required(field));

@@ -1,5 +1,5 @@
 /** Objects as validation reads them: fields whose types decoding has checked, absent where they were left out. */
-import { type FieldError, forbidden, invalid, notSupported, required } from '#kube-machinery/field-error.ts';
+import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from '#kube-machinery/field-error.ts';
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -19,6 +19,15 @@ export function check(errors: FieldError[], at: string, value: string, problems:
 export function choose(errors: FieldError[], at: string, value: unknown, choices: readonly string[]): void {
   if (text(value) === '') errors.push(required(at));
   else if (!choices.includes(value as string)) errors.push(notSupported(at, value, choices));
+}
+
+/** Names of a list that must differ: each that stands again is told at its own place. */
+export function duplicatesOf(errors: FieldError[], at: string, names: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const [index, name] of names.entries()) {
+    if (seen.has(name)) errors.push(duplicate(`${at}[${index}]`, name));
+    seen.add(name);
+  }
 }
 
 export function nonNegative(errors: FieldError[], at: string, value: unknown): void {

@@ -44,10 +44,10 @@ export function validateMetadata(resource: Resource, object: KubeObject): FieldE
       for (const problem of dns1123LabelProblems(namespace))
         errors.push(invalid('metadata.namespace', namespace, problem));
   } else if (namespace) errors.push(forbidden('metadata.namespace', 'not allowed on this type'));
-  return [...errors, ...shared(object)];
+  return [...errors, ...shared(object), ...kubeFinalizers(resource, object)];
 }
 
-export function validateMetadataUpdate(object: KubeObject, old: KubeObject): FieldError[] {
+export function validateMetadataUpdate(resource: Resource, object: KubeObject, old: KubeObject): FieldError[] {
   const errors: FieldError[] = [];
   const { metadata } = object;
   for (const field of ['name', 'namespace', 'uid', 'creationTimestamp'] as const)
@@ -64,7 +64,23 @@ export function validateMetadataUpdate(object: KubeObject, old: KubeObject): Fie
         ),
       );
   }
-  return [...errors, ...shared(object)];
+  return [...errors, ...shared(object), ...kubeFinalizers(resource, object)];
+}
+
+/** Groups whose kinds have no rules for finalizers beyond those of all objects. */
+const foreignGroups = new Set(['apiextensions.k8s.io', 'apiregistration.k8s.io']);
+const standardFinalizers = ['kubernetes', 'orphan', 'foregroundDeletion'];
+
+/** A finalizer without a domain is one of Kubernetes' own. Source: ValidateObjectMeta of pkg/apis/core/validation. */
+function kubeFinalizers(resource: Resource, { metadata }: KubeObject): FieldError[] {
+  if (foreignGroups.has(resource.group)) return [];
+  return (metadata.finalizers ?? []).flatMap((name, index) => kubeFinalizer(`metadata.finalizers[${index}]`, name));
+}
+
+export function kubeFinalizer(at: string, name: string): FieldError[] {
+  return name.includes('/') || standardFinalizers.includes(name)
+    ? []
+    : [invalid(at, name, 'name is neither a standard finalizer name nor is it fully qualified')];
 }
 
 function shared({ metadata }: KubeObject): FieldError[] {
@@ -80,6 +96,11 @@ function shared({ metadata }: KubeObject): FieldError[] {
     for (const problem of qualifiedNameProblems(finalizer))
       errors.push(invalid('metadata.finalizers', finalizer, problem));
   }
+  const { finalizers = [] } = metadata;
+  if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion'))
+    errors.push(
+      invalid('metadata.finalizers', finalizers, 'finalizer orphan and foregroundDeletion cannot be both set'),
+    );
   let controllers = 0;
   for (const [index, owner] of (metadata.ownerReferences ?? []).entries()) {
     const at = (field: string) => `metadata.ownerReferences[${index}].${field}`;

@@ -87,11 +87,11 @@ export function validateIpAddressUpdate(address: KubeObject, old: KubeObject): F
   const errors = validateIpAddress(address);
   const parentOf = (object: KubeObject) => record(object['spec'])?.['parentRef'] ?? null;
   if (!equal(parentOf(address), parentOf(old)))
-    errors.push(invalid('spec.parentRef', parentOf(address), 'field is immutable'));
+    errors.push(invalid('spec.parentRef', internalParent(record(parentOf(address))), 'field is immutable'));
   return errors;
 }
 
-const cidrText = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
+export const cidrText = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
 
 export function validateServiceCidr(range: KubeObject): FieldError[] {
   const errors: FieldError[] = [];
@@ -109,8 +109,15 @@ export function validateServiceCidr(range: KubeObject): FieldError[] {
   return errors;
 }
 
+/** As upstream's internal record is printed. */
+function internalParent(parent: Fields | undefined): object | null {
+  if (parent === undefined || parent === null) return null;
+  const { group, resource, namespace, name } = parent;
+  return { Group: text(group), Resource: text(resource), Namespace: text(namespace), Name: text(name) };
+}
+
 /** 4 or 6; 0 for what is no range. */
-function cidrVersion(cidr: string): number {
+export function cidrVersion(cidr: string): number {
   const [address = '', bits = '', ...rest] = cidr.split('/');
   const version = isIP(address);
   const max = version === 4 ? 32 : 128;

@@ -17,6 +17,7 @@ import {
   portNumberProblems,
 } from '#kube-machinery/names.ts';
 import type { KubeObject } from '../object.ts';
+import { checkOrdinaryIp } from './core-kinds.ts';
 import { check, choose, type Fields, list, record, text, words } from './fields.ts';
 import { validateLabelSelector } from './label-selector.ts';
 import { validatePort } from './probes.ts';
@@ -183,6 +184,7 @@ function validateEndpoint(endpoint: Fields, at: string, type: string, errors: Fi
     const here = `${at}.addresses[${index}]`;
     if (type === 'IPv4' && isIP(address) !== 4) errors.push(invalid(here, address, 'must be a valid IPv4 address'));
     if (type === 'IPv6' && isIP(address) !== 6) errors.push(invalid(here, address, 'must be a valid IPv6 address'));
+    if (type === 'IPv4' || type === 'IPv6') checkOrdinaryIp(errors, here, address);
     if (type === 'FQDN') check(errors, here, address.replace(/\.$/, ''), dns1123SubdomainProblems);
   }
   const hostname = endpoint['hostname'] as string | undefined;

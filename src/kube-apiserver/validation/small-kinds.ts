@@ -1,45 +1,11 @@
-/** Nodes, leases, priority classes and runtime classes: short rules. */
-import { type FieldError, forbidden, invalid, required } from '#kube-machinery/field-error.ts';
+/** Leases, priority classes and runtime classes: short rules. */
+import { type FieldError, forbidden, invalid } from '#kube-machinery/field-error.ts';
 import { dns1123LabelProblems } from '#kube-machinery/names.ts';
 import type { KubeObject } from '../object.ts';
-import { check, list, record, text } from './fields.ts';
+import { check, choose, list, record, text } from './fields.ts';
 import { validateLabels } from './metadata.ts';
 import { validateTolerations } from './placement.ts';
 import { validateResources } from './resources.ts';
-
-type Fields = Readonly<Record<string, unknown>>;
-
-const effects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
-
-export function validateNode(node: KubeObject): FieldError[] {
-  const errors: FieldError[] = [];
-  const taints = ((node['spec'] as Fields | undefined)?.['taints'] ?? []) as {
-    key?: string;
-    value?: string;
-    effect?: string;
-  }[];
-  const seen = new Set<string>();
-  for (const [index, { key = '', value = '', effect = '' }] of taints.entries()) {
-    const at = `spec.taints[${index}]`;
-    errors.push(...validateLabels({ [key]: value }, `${at}.key`));
-    if (!effects.includes(effect))
-      errors.push({
-        type: 'FieldValueNotSupported',
-        field: `${at}.effect`,
-        badValue: effect,
-        detail: `supported values: ${effects.map((name) => JSON.stringify(name)).join(', ')}`,
-      });
-    if (seen.has(`${key}:${effect}`))
-      errors.push({
-        type: 'FieldValueDuplicate',
-        field: at,
-        badValue: { key, value, effect },
-        detail: 'taints must be unique by key and effect pair',
-      });
-    seen.add(`${key}:${effect}`);
-  }
-  return errors;
-}
 
 export function validateLease(lease: KubeObject): FieldError[] {
   const errors: FieldError[] = [];
@@ -70,7 +36,8 @@ export function validatePriorityClass(object: KubeObject): FieldError[] {
       );
   } else if (value > userPriorityMax)
     errors.push(forbidden('value', `maximum allowed value of a user defined priority is ${userPriorityMax}`));
-  if (name === '') errors.push(required('metadata.name'));
+  const preemption = object['preemptionPolicy'];
+  if (preemption !== undefined) choose(errors, 'preemptionPolicy', preemption, ['PreemptLowerPriority', 'Never']);
   return errors;
 }
 

@@ -22,7 +22,7 @@ const tokenSecondsMax = 2 ** 32;
 const groupPolicies = ['File', 'None', 'ReadWriteOnceWithFSType'];
 const lifecycleModes = ['Ephemeral', 'Persistent'];
 
-function checkDriverName(errors: FieldError[], at: string, name: string): void {
+export function checkDriverName(errors: FieldError[], at: string, name: string): void {
   if (name === '') {
     errors.push(required(at));
     return;

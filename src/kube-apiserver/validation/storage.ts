@@ -3,7 +3,7 @@ import { type FieldError, forbidden, invalid, notSupported, required } from '#ku
 import { equal } from '#kube-machinery/json-patch.ts';
 import { dns1123SubdomainProblems, qualifiedNameProblems } from '#kube-machinery/names.ts';
 import type { KubeObject } from '../object.ts';
-import { check, choose, type Fields, record, text, words } from './fields.ts';
+import { check, choose, type Fields, noBacksteps, record, text, words } from './fields.ts';
 import { validateLabelSelector } from './label-selector.ts';
 import { nanosOf } from './resources.ts';
 
@@ -100,6 +100,13 @@ export function validatePersistentVolume(volume: KubeObject): FieldError[] {
   if (sources.length === 0) errors.push(required('spec', 'must specify a volume type'));
   for (const extra of sources.slice(1))
     errors.push(forbidden(`spec.${extra}`, 'may not specify more than 1 volume type'));
+  const hostPath = text(record(spec['hostPath'])?.['path']);
+  if (spec['hostPath'] !== undefined) {
+    if (hostPath === '') errors.push(required('spec.hostPath.path'));
+    else noBacksteps(errors, 'spec.hostPath.path', hostPath);
+    if (/^\/+$/.test(hostPath) && policy === 'Recycle')
+      errors.push(forbidden('spec.persistentVolumeReclaimPolicy', "may not be 'recycle' for a hostPath mount of '/'"));
+  }
   validateVolumeMode(spec, errors);
   return errors;
 }

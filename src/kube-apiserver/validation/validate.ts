@@ -4,6 +4,7 @@ import { type FieldError, forbidden, invalid } from '#kube-machinery/field-error
 import { equal } from '#kube-machinery/json-patch.ts';
 import type { KubeObject } from '../object.ts';
 import { validateMutatingPolicy, validatePolicyBinding, validateValidatingPolicy } from './admission-policies.ts';
+import { validateApiService } from './api-services.ts';
 import { validateCronJob, validateJob, validateJobUpdate } from './batch.ts';
 import { validateSigningRequest, validateSigningRequestUpdate } from './certificates.ts';
 import {
@@ -15,7 +16,16 @@ import {
   validateNamespace,
   validatePodTemplateObject,
 } from './core-kinds.ts';
+import { validateDefinition } from './custom-resource-definitions.ts';
 import { validateConfigMap, validateSecret } from './data.ts';
+import {
+  validateClaimTemplate,
+  validateDeviceClass,
+  validateClaim as validateResourceClaim,
+  validateResourceSlice,
+  validateResourceSliceUpdate,
+  validateSpecUnchanged,
+} from './device-claims.ts';
 import { validateFlowSchema, validatePriorityLevel } from './flow-control.ts';
 import { validateMetadata, validateMetadataUpdate } from './metadata.ts';
 import {
@@ -32,6 +42,7 @@ import {
   validateIngress,
   validateNetworkPolicy,
 } from './networking.ts';
+import { validateNode, validateNodeUpdate } from './nodes.ts';
 import { validatePod, validatePodUpdate } from './pod.ts';
 import { validateHorizontalPodAutoscaler, validatePodDisruptionBudget } from './policy.ts';
 import { validateLimitRange, validateResourceQuota, validateResourceQuotaUpdate } from './quota.ts';
@@ -39,7 +50,6 @@ import { validateBinding, validateRole } from './rbac.ts';
 import { validateService, validateServiceUpdate } from './service.ts';
 import {
   validateLease,
-  validateNode,
   validatePriorityClass,
   validateRuntimeClass,
   validateRuntimeClassUpdate,
@@ -121,10 +131,20 @@ const creators: Readonly<Record<string, Validate>> = {
   'MutatingAdmissionPolicy.admissionregistration.k8s.io': validateMutatingPolicy,
   'ValidatingAdmissionPolicyBinding.admissionregistration.k8s.io': validatePolicyBinding,
   'MutatingAdmissionPolicyBinding.admissionregistration.k8s.io': validatePolicyBinding,
+  'CustomResourceDefinition.apiextensions.k8s.io': validateDefinition,
+  'APIService.apiregistration.k8s.io': validateApiService,
+  'DeviceClass.resource.k8s.io': validateDeviceClass,
+  'ResourceClaim.resource.k8s.io': validateResourceClaim,
+  'ResourceClaimTemplate.resource.k8s.io': validateClaimTemplate,
+  'ResourceSlice.resource.k8s.io': validateResourceSlice,
 };
 
 const updaters: Readonly<Record<string, ValidateUpdate>> = {
   Pod: validatePodUpdate,
+  Node: validateNodeUpdate,
+  'ResourceClaim.resource.k8s.io': validateSpecUnchanged,
+  'ResourceClaimTemplate.resource.k8s.io': validateSpecUnchanged,
+  'ResourceSlice.resource.k8s.io': validateResourceSliceUpdate,
   Service: validateServiceUpdate,
   ConfigMap: dataUpdate,
   Secret: secretUpdate,
@@ -163,11 +183,11 @@ export function validateCreate(resource: Resource, object: KubeObject): FieldErr
 export function validateUpdate(resource: Resource, object: KubeObject, old: KubeObject): FieldError[] {
   const update = updaters[nameOf(resource)];
   const own = update ? update(object, old, resource) : (creators[nameOf(resource)]?.(object, resource) ?? []);
-  return [...validateMetadataUpdate(object, old), ...own];
+  return [...validateMetadataUpdate(resource, object, old), ...own];
 }
 
-export function validateStatusUpdate(_resource: Resource, object: KubeObject, old: KubeObject): FieldError[] {
-  return validateMetadataUpdate(object, old);
+export function validateStatusUpdate(resource: Resource, object: KubeObject, old: KubeObject): FieldError[] {
+  return validateMetadataUpdate(resource, object, old);
 }
 
 const immutableWhenSet = 'field is immutable when `immutable` is set';
@@ -206,5 +226,7 @@ function priorityUpdate(object: KubeObject, old: KubeObject): FieldError[] {
   const errors = validatePriorityClass(object);
   if ((object['value'] ?? 0) !== (old['value'] ?? 0))
     errors.push(invalid('value', object['value'] ?? 0, 'field is immutable'));
+  if (object['preemptionPolicy'] !== old['preemptionPolicy'])
+    errors.push(invalid('preemptionPolicy', object['preemptionPolicy'] ?? null, 'field is immutable'));
   return errors;
 }

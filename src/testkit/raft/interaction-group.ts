@@ -76,9 +76,12 @@ export class InteractionGroup {
         logger: this.output.logger,
         applied: index,
         asyncStorageWrites: flag('async-storage-writes'),
-        messageBytesMax: Infinity,
+        messageBytesMax: number('max-size-per-msg') ?? Infinity,
         committedBytesMax: number('max-committed-size-per-ready') ?? Infinity,
         inflightMessagesMax: number('inflight') ?? 2 ** 31 - 1,
+        inflightBytesMax: number('inflight-bytes') ?? Infinity,
+        uncommittedBytesMax: number('max-uncommitted-size') ?? Infinity,
+        disableProposalForwarding: flag('disable-proposal-forwarding'),
         checkQuorum: flag('checkquorum'),
         preVote: flag('prevote'),
         readOnly: argument(words, 'read-only') === 'lease-based' ? 'lease-based' : 'safe',
@@ -87,6 +90,13 @@ export class InteractionGroup {
       };
       this.members.push(new TraceMember(options, start));
     }
+  }
+
+  /** The member crashes and starts again with what is on its disk. Everything on its way to and from it is lost. */
+  restart(member: TraceMember): void {
+    const { id } = member.node;
+    this.messages = this.messages.filter(({ from, to }) => from !== id && to !== id);
+    member.restart();
   }
 
   printLog({ storage }: TraceMember): void {

@@ -95,6 +95,13 @@ const commands: Readonly<Record<string, Command>> = {
     const [reporter, reported] = group.named(step);
     reporter!.node.reportUnreachable(reported!.node.id);
   },
+  // The rest is ours: upstream's traces do not need it.
+  'read-index': (group, step) => group.first(step).node.readIndex(Buffer.from(step.arguments[1]!.key)),
+  'report-snapshot': (group, step) => {
+    const [reporter, reported] = group.named(step);
+    reporter!.node.reportSnapshot(reported!.node.id, argument(step.arguments, 'status') !== 'failed');
+  },
+  restart: (group, step) => group.restart(group.first(step)),
 };
 
 const emptyMessage: Message = {

@@ -17,7 +17,7 @@ import { RawNode } from '#raft/raw-node.ts';
 
 /** The newest snapshot is the one after the last entry that was applied, whatever the log was compacted to. */
 class TraceStorage extends MemoryStorage {
-  readonly history: Snapshot[];
+  history: Snapshot[];
 
   constructor(start: Snapshot) {
     super();
@@ -32,16 +32,25 @@ class TraceStorage extends MemoryStorage {
 export class TraceMember {
   readonly storage: TraceStorage;
   readonly options: RaftOptions;
-  readonly node: RawNode;
+  node: RawNode;
   /** MsgStorageAppend and MsgStorageApply that wait for their threads. */
-  readonly appendWork: Message[] = [];
-  readonly applyWork: Message[] = [];
+  appendWork: Message[] = [];
+  applyWork: Message[] = [];
 
   constructor(options: Omit<RaftOptions, 'storage'>, start: Snapshot) {
     this.storage = new TraceStorage(start);
     if (start.metadata.index > 0) this.storage.applySnapshot(start);
     this.options = { ...options, storage: this.storage };
     this.node = new RawNode(this.options);
+  }
+
+  /** The state is as of where the log begins: everything after it is applied again. */
+  restart(): void {
+    this.appendWork = [];
+    this.applyWork = [];
+    const applied = this.storage.firstIndex() - 1;
+    this.storage.history = this.storage.history.filter(({ metadata }) => metadata.index <= applied);
+    this.node = new RawNode({ ...this.options, applied });
   }
 
   append(hardState: HardState | undefined, entries: readonly Entry[], snapshot: Snapshot | undefined): void {

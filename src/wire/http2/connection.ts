@@ -515,6 +515,9 @@ function unpad(flags: number, payload: Buffer): Buffer {
   return payload.subarray(1, payload.length - padding);
 }
 
+/** Data up to this size is copied behind its frame's header: one piece of output costs more than the copy. */
+const joinedBytesMax = 1 << 10;
+
 /** One request and its response. */
 export class Http2Stream {
   readonly id: number;
@@ -685,9 +688,11 @@ export class Http2Stream {
   }
 
   #writeData(data: Buffer, endStream: boolean): void {
-    const header = Buffer.allocUnsafe(frameHeaderBytes);
+    const joined = data.length <= joinedBytesMax;
+    const header = Buffer.allocUnsafe(frameHeaderBytes + (joined ? data.length : 0));
     writeFrameHeader(header, 0, data.length, FrameType.data, endStream ? Flag.endStream : 0, this.id);
+    if (joined) data.copy(header, frameHeaderBytes);
     this.#connection.write(header);
-    if (data.length > 0) this.#connection.write(data);
+    if (!joined) this.#connection.write(data);
   }
 }

@@ -8,6 +8,8 @@ import { ProtobufError } from './message.ts';
 export const depthMax = 100;
 
 const two32 = 2 ** 32;
+/** Where two halves become a bigint, many times faster than by shifts. Never read but right after it was written. */
+const wide = new DataView(new ArrayBuffer(8));
 
 export class Reader {
   readonly bytes: Buffer;
@@ -15,6 +17,9 @@ export class Reader {
   /** End of the message being read. */
   end: number;
   #depth = 0;
+  /** Halves of the varint that was read last. */
+  #low = 0;
+  #high = 0;
 
   constructor(bytes: Uint8Array) {
     this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -54,13 +59,15 @@ export class Reader {
   }
 
   bool(): boolean {
-    const [low, high] = this.#varint();
-    return low !== 0 || high !== 0;
+    this.#varint();
+    return this.#low !== 0 || this.#high !== 0;
   }
 
   uint64(): bigint {
-    const [low, high] = this.#varint();
-    return high === 0 ? BigInt(low) : (BigInt(high) << 32n) | BigInt(low);
+    this.#varint();
+    wide.setUint32(0, this.#high);
+    wide.setUint32(4, this.#low);
+    return wide.getBigUint64(0);
   }
 
   int64(): bigint {
@@ -74,16 +81,16 @@ export class Reader {
 
   /** A uint64 that must be below 2^53. */
   uint64Number(): number {
-    const [low, high] = this.#varint();
-    const value = high * two32 + low;
+    this.#varint();
+    const value = this.#high * two32 + this.#low;
     if (!Number.isSafeInteger(value)) throw new ProtobufError('integer is beyond 2^53');
     return value;
   }
 
   /** An int64 whose magnitude must be below 2^53. */
   int64Number(): number {
-    const [low, high] = this.#varint();
-    const value = (high | 0) * two32 + low;
+    this.#varint();
+    const value = (this.#high | 0) * two32 + this.#low;
     if (!Number.isSafeInteger(value)) throw new ProtobufError('integer is beyond 2^53');
     return value;
   }
@@ -179,8 +186,15 @@ export class Reader {
     }
   }
 
-  /** Both halves of a varint. */
-  #varint(): readonly [low: number, high: number] {
+  /** Reads a varint into its halves. */
+  #varint(): void {
+    const first = this.bytes[this.position]!;
+    if (first < 0x80 && this.position < this.end) {
+      this.position++;
+      this.#low = first;
+      this.#high = 0;
+      return;
+    }
     let low = 0;
     let high = 0;
     for (let shift = 0; shift < 70; shift += 7) {
@@ -193,7 +207,11 @@ export class Reader {
         high = bits >>> 4;
       } else if (shift < 63) high |= bits << (shift - 32);
       else high |= (bits & 1) << 31;
-      if (byte < 0x80) return [low >>> 0, high >>> 0];
+      if (byte < 0x80) {
+        this.#low = low >>> 0;
+        this.#high = high >>> 0;
+        return;
+      }
     }
     throw new ProtobufError('varint is longer than ten bytes');
   }

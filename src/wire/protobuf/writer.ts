@@ -4,6 +4,8 @@
  */
 
 const two32 = 2 ** 32;
+/** Where a bigint falls into halves, many times faster than by shifts. Never read but right after it was written. */
+const wide = new DataView(new ArrayBuffer(8));
 
 export function sizeUint32(value: number): number {
   return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : value < 0x10000000 ? 4 : 5;
@@ -24,9 +26,9 @@ export function sizeInt64Number(value: number): number {
 }
 
 export function sizeInt64(value: bigint): number {
-  if (value < 0n) return 10;
-  const high = Number(value >> 32n);
-  return high === 0 ? sizeUint32(Number(value)) : Math.ceil((64 - Math.clz32(high)) / 7);
+  wide.setBigUint64(0, value);
+  const high = wide.getUint32(0);
+  return high === 0 ? sizeUint32(wide.getUint32(4)) : Math.ceil((64 - Math.clz32(high)) / 7);
 }
 
 export function sizeString(value: string): number {
@@ -62,8 +64,8 @@ export function writeInt64Number(value: number, target: Buffer, offset: number):
 
 /** int64 or uint64: two's complement. */
 export function writeInt64(value: bigint, target: Buffer, offset: number): number {
-  const bits = BigInt.asUintN(64, value);
-  return writeHalves(Number(bits & 0xffffffffn), Number(bits >> 32n), target, offset);
+  wide.setBigUint64(0, value);
+  return writeHalves(wide.getUint32(4), wide.getUint32(0), target, offset);
 }
 
 export function zigzag32(value: number): number {

@@ -33,6 +33,19 @@ class MethodNotAllowed extends PeerError {
   }
 }
 
+/** As `answer`, but refusals carry these headers, too: Go sets them before it looks at the rest. */
+export async function withHeaders(
+  headers: HeaderList,
+  answer: () => HttpResponse | Promise<HttpResponse>,
+): Promise<HttpResponse> {
+  try {
+    return await answer();
+  } catch (error) {
+    if (error instanceof PeerError) return refuse(error, headers);
+    throw error;
+  }
+}
+
 export function notFound(): HttpResponse {
   return refuse(peerError('notFound'));
 }

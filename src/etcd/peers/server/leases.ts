@@ -3,7 +3,7 @@ import { LeaseInternalRequest, LeaseInternalResponse } from '#api-etcd/gen/lease
 import { LeaseKeepAliveRequest, LeaseKeepAliveResponse, ResponseHeader } from '#api-etcd/gen/rpc.ts';
 import type { HttpRequest, HttpResponse } from '#transport/http.ts';
 import { type MessageType, ProtobufError } from '#wire/protobuf/message.ts';
-import { peerError } from '../peer-error.ts';
+import { isPeerError, PeerError, peerError } from '../peer-error.ts';
 import { BodyTooLargeError, readBody } from '../read-body.ts';
 import type { PathHandler, PeerServer } from './handler.ts';
 
@@ -12,7 +12,10 @@ const requestBytesMax = 64 << 10;
 export function leaseHandler({ source }: PeerServer): PathHandler {
   return async (request) => {
     const { id } = await read(request, LeaseKeepAliveRequest);
-    const ttl = await source.renewLease(id);
+    const ttl = await source.renewLease(id).catch((error: unknown) => {
+      // Only here upstream says so with another status.
+      throw isPeerError(error, 'notPrimary') ? new PeerError(400, peerError('notPrimary').message) : error;
+    });
     return protobuf(LeaseKeepAliveResponse.encode(LeaseKeepAliveResponse.create({ id, ttl })));
   };
 }

@@ -1,11 +1,12 @@
 /** POST /raft/snapshot: a MsgSnap behind its length, then the database to the end of the body. */
 import { type Message, MessageType } from '#api-etcd/gen/raft.ts';
-import { type HttpRequest, type HttpResponse, header } from '#transport/http.ts';
+import { emptyBytes } from '#std/bytes.ts';
+import { type HttpRequest, header } from '#transport/http.ts';
 import { MessageDecoder, PeerStreamError } from '../codec/message-stream.ts';
 import { hexId, ioTimeoutMs } from '../context.ts';
 import { peerError } from '../peer-error.ts';
 import { limitIdle } from '../read-body.ts';
-import { allowMethod, closing, json, refuse, text } from './answer.ts';
+import { allowMethod, closing, refuse, text, withHeaders } from './answer.ts';
 import { checkCompatibility, clusterHeader, learnRemote } from './compatibility.ts';
 import type { PathHandler, PeerServer } from './handler.ts';
 
@@ -17,38 +18,19 @@ const receivingMax = 4;
 export function snapshotHandler(server: PeerServer): PathHandler {
   const { context } = server;
   const { events, localId, traffic, log } = context;
+  const headers = [clusterHeader(context)];
+  const failed = (status: number, why: string) => text(status, why, [...headers, ...closing]);
   let receiving = 0;
-  return async (request) => {
-    allowMethod(request, 'POST');
-    checkCompatibility(request.headers, context);
-    learnRemote(request.headers, server);
-    const headers = [clusterHeader(context)];
-    const failed = (status: number, why: string): HttpResponse => text(status, why, [...headers, ...closing]);
-    const body = limitIdle(request.body, context.clock, ioTimeoutMs)[Symbol.asyncIterator]();
-    let head: Head;
-    try {
-      head = await readHead(body);
-    } catch (error) {
-      return failed(400, `failed to decode raft message (${(error as Error).message})`);
-    }
-    const { message, rest, bytes } = head;
+
+  async function receive({ message, rest, bytes }: Head, request: HttpRequest, body: AsyncIterator<Uint8Array>) {
     const counted = traffic.of(message.from);
-    if (message.type !== MessageType.MsgSnap) {
-      counted.snapshotReceiveFailures++;
-      return refuse(peerError('wrongMessageType'), [...headers, ...closing]);
-    }
-    if (events.isRemoved(message.from) || message.to !== localId) {
-      const why = peerError(message.to === localId ? 'fromRemoved' : 'toOther').message;
-      return json({ message: why }, 403, [...headers, ...closing]);
-    }
     const what = `database snapshot at index ${message.snapshot?.metadata.index} of ${hexId(message.from)}`;
     const database = databaseOf(rest, body, (count) => {
       counted.receivedBytes += count;
     });
+    log(`receiving ${what}`);
+    receiving++;
     try {
-      if (receiving >= receivingMax) throw new Error('too many snapshots are being received');
-      receiving++;
-      log(`receiving ${what}`);
       await events.receiveSnapshot(message, database, bytesBehind(request, bytes));
     } catch (error) {
       counted.snapshotReceiveFailures++;
@@ -59,7 +41,30 @@ export function snapshotHandler(server: PeerServer): PathHandler {
     }
     counted.snapshotsReceived++;
     log(`received and saved ${what}`);
-    return { status: 204, headers, body: new Uint8Array(0) };
+    return { status: 204, headers, body: emptyBytes };
+  }
+
+  return (request) => {
+    allowMethod(request, 'POST');
+    return withHeaders(headers, async () => {
+      checkCompatibility(request.headers, context);
+      learnRemote(request.headers, server);
+      const body = limitIdle(request.body, context.clock, ioTimeoutMs)[Symbol.asyncIterator]();
+      let head: Head;
+      try {
+        head = await readHead(body);
+      } catch (error) {
+        return failed(400, `failed to decode raft message (${(error as Error).message})`);
+      }
+      const { type, from, to } = head.message;
+      if (type !== MessageType.MsgSnap) return refuse(peerError('wrongMessageType'), [...headers, ...closing]);
+      if (events.isRemoved(from))
+        return failed(500, 'failed to process raft message (cannot process message from removed member)');
+      if (to !== localId)
+        return failed(500, 'failed to process raft message (cannot process message to mismatch member)');
+      if (receiving >= receivingMax) return failed(500, 'failed to save KV snapshot (too many at once)');
+      return receive(head, request, body);
+    });
   };
 }
 

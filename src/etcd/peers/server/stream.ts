@@ -3,19 +3,19 @@ import { emptyBytes } from '#std/bytes.ts';
 import { header } from '#transport/http.ts';
 import { serverVersion } from '../../version.ts';
 import { hexId, parseHexId } from '../context.ts';
-import { PeerError, peerError } from '../peer-error.ts';
+import { peerError } from '../peer-error.ts';
 import type { StreamKind } from '../stream-writer.ts';
-import { allowMethod, refuse } from './answer.ts';
+import { allowMethod, withHeaders } from './answer.ts';
 import { checkCompatibility, clusterHeader, learnUrls } from './compatibility.ts';
 import type { PathHandler, PeerServer } from './handler.ts';
 
 export function streamHandler(server: PeerServer): PathHandler {
   const { context } = server;
   const { events, localId, log } = context;
+  const headers = [['x-server-version', serverVersion], clusterHeader(context)] as const;
   return (request, path) => {
     allowMethod(request, 'GET');
-    const headers = [['x-server-version', serverVersion], clusterHeader(context)] as const;
-    try {
+    return withHeaders(headers, () => {
       checkCompatibility(request.headers, context);
       const { kind, from } = parsePath(path);
       if (events.isRemoved(from)) throw peerError('removedMember');
@@ -28,10 +28,7 @@ export function streamHandler(server: PeerServer): PathHandler {
       }
       if (header(request.headers, 'x-raft-to') !== hexId(localId)) throw peerError('toMismatch');
       return { status: 200, headers, body: emptyBytes, push: (sink) => peer.writerOf(kind).attach(sink) };
-    } catch (error) {
-      if (error instanceof PeerError) return refuse(error, headers);
-      throw error;
-    }
+    });
   };
 }
 

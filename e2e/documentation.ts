@@ -1,0 +1,80 @@
+/**
+ * Lines of the documentation that need no cluster: etcd alone with backup and restore, and the loop of whoever works on Wherry, on a clone of this checkout.
+ * `first-pod.ts`, `fresh-machine.ts` and `.ci/run` run the others. In namespaces of its own; needs the right to make them.
+ *
+ *     bin/node e2e/documentation.ts
+ */
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { documented, startDocumented } from './documented.ts';
+import { enterOwnNamespaces } from './own-namespaces.ts';
+import { eventually, run } from './shell.ts';
+import { createSteps } from './steps.ts';
+
+enterOwnNamespaces();
+
+const root = new URL('..', import.meta.url).pathname;
+const home = mkdtempSync(join(tmpdir(), 'wherry-documentation-'));
+mkdirSync(join(home, 'bin'));
+symlinkSync(join(root, 'bin/wherry'), join(home, 'bin/wherry'));
+const env = { HOME: home, PATH: `${join(home, 'bin')}:${process.env['PATH']}` };
+const { step, finish } = createSteps();
+
+const snapshot = join(home, 'backup.db');
+const serves = () =>
+  eventually(
+    'etcd answers',
+    () => run('wherry', ['etcdctl', 'endpoint', 'health'], { env }),
+    ({ stdout, stderr }) => `${stdout}${stderr}`.includes('is healthy'),
+  );
+
+await step('etcd by npx', async () => {
+  const etcd = startDocumented('npx wherry etcd', { env, more: ['--data-dir', join(home, 'by-npx')] });
+  await serves();
+  await etcd.interrupt();
+});
+await step('etcd: a backup of one, which another goes on from', async () => {
+  const line =
+    'wherry etcd --data-dir DIR --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379';
+  const etcd = startDocumented(
+    'wherry etcd --data-dir DIR --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379',
+    { env, words: { DIR: join(home, 'first') } },
+  );
+  await serves();
+  await run('wherry', ['etcdctl', 'put', 'key', 'value'], { env });
+  await documented('wherry etcdctl snapshot save FILE', { env, words: { FILE: snapshot } });
+  await etcd.interrupt();
+  const { stdout } = await documented('wherry etcdutl snapshot status FILE', { env, words: { FILE: snapshot } });
+  assert.match(stdout, /, 2, \d+, /);
+  await documented('wherry etcdutl snapshot restore FILE --data-dir DIR --bump-revision 1000000000 --mark-compacted', {
+    env,
+    words: { FILE: snapshot, DIR: join(home, 'second') },
+  });
+  const restored = startDocumented(line, { env, words: { DIR: join(home, 'second') } });
+  await serves();
+  assert.equal((await run('wherry', ['etcdctl', 'get', 'key'], { env })).stdout, 'key\nvalue\n');
+  await restored.interrupt();
+});
+
+await step('the loop on a clean clone: generated code, check and format leave it as it is', async () => {
+  const clone = join(home, 'wherry');
+  await run('git', ['clone', '--quiet', root, clone]);
+  mkdirSync(join(clone, 'node_modules'));
+  await run('mount', ['--bind', join(root, 'node_modules'), join(clone, 'node_modules')]);
+  const options = { env, cwd: clone, timeoutMs: 300_000 };
+  await documented('npm run gen', options);
+  await documented('npm run format', options);
+  await documented('npm run check', options);
+  await documented('npm test -- NEEDLE', { ...options, words: { NEEDLE: 'tools/changed' } });
+  assert.equal((await run('git', ['-C', clone, 'status', '--porcelain'])).stdout, '');
+  // Something that one test is about: it is found, and it fails.
+  writeFileSync(join(clone, 'README.md'), '```\nno such command\n```\n');
+  const { code, stdout } = await run('npm', ['run', 'check'], { ...options, mayFail: true });
+  assert.equal(code, 1);
+  assert.match(stdout, /README\.md:\d+: no such command/);
+  await run('umount', [join(clone, 'node_modules')]);
+});
+rmSync(home, { recursive: true });
+process.exitCode = finish();

@@ -1,0 +1,25 @@
+/** Where one control plane of several keeps what it has, and how the others find it. */
+import { join } from 'node:path';
+import type { ClusterPaths } from '../paths.ts';
+
+export interface PlanePaths {
+  /** Of its etcd member. */
+  readonly etcd: string;
+  readonly logFile: string;
+  /** What its process says of itself: pid and version. */
+  readonly stateFile: string;
+  /** Unix socket of `server-control.ts`. */
+  readonly controlSocket: string;
+  /** Unix socket of its member's client API. */
+  readonly etcdSocket: string;
+}
+
+export function planePaths(paths: ClusterPaths, name: string): PlanePaths {
+  return {
+    etcd: join(paths.data, name, 'etcd'),
+    logFile: join(paths.data, name, 'server.log'),
+    stateFile: join(paths.run, `${name}.json`),
+    controlSocket: join(paths.run, `${name}.sock`),
+    etcdSocket: join(paths.run, `${name}.etcd.sock`),
+  };
+}

@@ -1,0 +1,30 @@
+/** The tests of a change: those that reach it by imports, all of them where that cannot be told. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { testsOf } from './changed.ts';
+
+const root = new URL('..', import.meta.url).pathname;
+const tests = ['src/wire/tar/tar.test.ts', 'src/raft/quorum.test.ts', 'src/mvcc/store.test.ts', 'tools/docs.test.ts'];
+const of = (...changed: string[]) =>
+  testsOf(
+    root,
+    tests.map((path) => join(root, path)),
+    new Set(changed),
+  ).map((path) => path.slice(root.length));
+
+test('a file, what it is tested by, and what imports it further away', () => {
+  assert.deepEqual(of('src/wire/tar/reader.ts'), ['src/wire/tar/tar.test.ts']);
+  assert.deepEqual(of('src/raft/quorum.test.ts'), ['src/raft/quorum.test.ts']);
+  assert.deepEqual(of('src/mvcc/segments.ts'), ['src/mvcc/store.test.ts']);
+  assert.deepEqual(of('src/kubelet/backoff.ts'), []);
+});
+
+test('pages and the steps that run their lines', () => {
+  assert.deepEqual(of('docs/etcd.md'), ['tools/docs.test.ts']);
+  assert.deepEqual(of('e2e/user-steps.ts'), ['tools/docs.test.ts']);
+});
+
+test('packages, tools and what code is generated from: everything', () => {
+  for (const path of ['package-lock.json', 'tools/gen.ts', 'src/api-etcd/kv.proto']) assert.deepEqual(of(path), tests);
+});
