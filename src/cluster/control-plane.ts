@@ -135,8 +135,12 @@ async function openEtcd(
 
 /** Somebody's etcd at one address, or at any of several, with commas between them. @throws TypeError for what is no address */
 export function connectStore(servers: string, clock: Clock): Channel {
-  return connectRpc({ target: parseTarget(servers), clock });
+  const [target, ...alternatives] = servers.split(',').map((server) => parseTarget(server));
+  return connectRpc({ target: target!, alternatives, keepAlive: storeKeepAlive, clock });
 }
+
+/** A server of etcd's takes a ping every 5 seconds at most. */
+const storeKeepAlive = { timeMs: 10_000, timeoutMs: 5000 };
 
 /** Somebody else's store tells of its failures itself. */
 function never(): Promise<never> {

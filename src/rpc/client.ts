@@ -1,6 +1,6 @@
 /**
  * Calls services over a socket: one HTTP/2 connection, made when first needed and made again, with growing pauses, after it
- * was lost. Error texts are grpc-go's.
+ * was lost. Of several servers one is used at a time, the next one when it is lost. Error texts are grpc-go's.
  */
 import type { Clock } from '#std/clock.ts';
 import { type DialTarget, dial } from '#transport/dial.ts';
@@ -17,6 +17,10 @@ import { MessageQueue, ReceiveCredit, RoomGate } from './message-queue.ts';
 
 export interface RpcClientOptions {
   readonly target: DialTarget;
+  /** Servers that do as well: tried in turn when a connection is lost or does not come to be. */
+  readonly alternatives?: readonly DialTarget[];
+  /** Finds out that a server is gone, or asleep, which has not closed the connection: a ping after this silence, the end after that. */
+  readonly keepAlive?: { readonly timeMs: number; readonly timeoutMs: number };
   readonly clock: Clock;
   /** Largest response message. Default: no limit but memory, as etcd's and CRI's clients set it. */
   readonly messageBytesMax?: number;
@@ -32,10 +36,15 @@ export function connectRpc(options: RpcClientOptions): Channel {
   return new SocketChannel(options);
 }
 
+interface Connected {
+  readonly http2: Http2Connection;
+  readonly target: DialTarget;
+}
+
 type State =
   | { readonly kind: 'idle' }
-  | { readonly kind: 'connecting'; readonly connecting: Promise<Http2Connection> }
-  | { readonly kind: 'ready'; readonly connection: Http2Connection; readonly close: () => void }
+  | { readonly kind: 'connecting'; readonly connecting: Promise<Connected> }
+  | { readonly kind: 'ready'; readonly connection: Connected; readonly close: () => void }
   | { readonly kind: 'failed'; readonly error: RpcError; readonly untilMs: number }
   | { readonly kind: 'closed' };
 
@@ -43,9 +52,13 @@ class SocketChannel implements Channel {
   readonly #options: RpcClientOptions;
   #state: State = { kind: 'idle' };
   #failures = 0;
+  readonly #targets: readonly DialTarget[];
+  /** The one to try first. */
+  #next = 0;
 
   constructor(options: RpcClientOptions) {
     this.#options = options;
+    this.#targets = [options.target, ...(options.alternatives ?? [])];
   }
 
   async unary<I, O>(method: Method<I, O, 'unary'>, request: I, options: CallOptions = {}): Promise<O> {
@@ -61,7 +74,7 @@ class SocketChannel implements Channel {
   open<I, O>(method: Method<I, O>, options: CallOptions = {}): ClientCall<I, O> {
     const call = new SocketCall<I, O>(method, options, this.#options);
     const state = this.#state;
-    if (state.kind === 'ready' && !state.connection.closed) call.begin(state.connection);
+    if (state.kind === 'ready' && !state.connection.http2.closed) call.begin(state.connection);
     else
       this.#connection().then(
         (connection) => call.begin(connection),
@@ -77,7 +90,7 @@ class SocketChannel implements Channel {
     else if (state.kind === 'connecting') await state.connecting.catch(() => {});
   }
 
-  #connection(): Promise<Http2Connection> {
+  #connection(): Promise<Connected> {
     const state = this.#state;
     switch (state.kind) {
       case 'closed':
@@ -88,7 +101,7 @@ class SocketChannel implements Channel {
         if (this.#options.clock.monotonicMs() < state.untilMs) return Promise.reject(state.error);
         break;
       case 'ready':
-        if (!state.connection.closed) return Promise.resolve(state.connection);
+        if (!state.connection.http2.closed) return Promise.resolve(state.connection);
         break;
       case 'idle':
         break;
@@ -98,39 +111,79 @@ class SocketChannel implements Channel {
     return connecting;
   }
 
-  async #connect(): Promise<Http2Connection> {
-    const { clock, target } = this.#options;
-    try {
-      const socket = await dial(target, { protocols: ['h2'], timeoutMs: connectTimeoutMs });
-      if (this.#isClosed()) {
-        socket.destroy();
-        throw new RpcError(Code.Canceled, 'grpc: the client connection is closing');
+  async #connect(): Promise<Connected> {
+    const { clock } = this.#options;
+    let last: unknown;
+    for (let tried = 0; tried < this.#targets.length; tried++) {
+      const target = this.#targets[this.#next]!;
+      // Whatever becomes of this connection, the one after it goes elsewhere first.
+      this.#next = (this.#next + 1) % this.#targets.length;
+      try {
+        return await this.#connectTo(target);
+      } catch (error) {
+        if (this.#isClosed()) throw error;
+        last = error;
       }
-      const connection = joinSocket(socket, {
-        role: 'client',
-        onGoaway: () => {
-          if (this.#state.kind === 'ready' && this.#state.connection === connection) this.#state = { kind: 'idle' };
-        },
-      });
-      this.#failures = 0;
-      this.#state = { kind: 'ready', connection, close: () => socket.destroy() };
-      return connection;
-    } catch (error) {
-      if (this.#isClosed()) throw error;
-      const described = new RpcError(
-        Code.Unavailable,
-        `connection error: desc = "transport: Error while dialing: ${(error as Error).message}"`,
-        { cause: error },
-      );
-      const delayMs = Math.min(backoffMaxMs, backoffInitialMs * 1.6 ** this.#failures++);
-      this.#state = { kind: 'failed', error: described, untilMs: clock.monotonicMs() + delayMs };
-      throw described;
     }
+    const described = new RpcError(
+      Code.Unavailable,
+      `connection error: desc = "transport: Error while dialing: ${(last as Error).message}"`,
+      { cause: last },
+    );
+    const delayMs = Math.min(backoffMaxMs, backoffInitialMs * 1.6 ** this.#failures++);
+    this.#state = { kind: 'failed', error: described, untilMs: clock.monotonicMs() + delayMs };
+    throw described;
+  }
+
+  async #connectTo(target: DialTarget): Promise<Connected> {
+    const { clock, keepAlive } = this.#options;
+    const socket = await dial(target, { protocols: ['h2'], timeoutMs: connectTimeoutMs });
+    if (this.#isClosed()) {
+      socket.destroy();
+      throw new RpcError(Code.Canceled, 'grpc: the client connection is closing');
+    }
+    const http2 = joinSocket(socket, {
+      role: 'client',
+      onGoaway: () => {
+        if (this.#state.kind === 'ready' && this.#state.connection.http2 === http2) this.#state = { kind: 'idle' };
+      },
+    });
+    if (keepAlive !== undefined) watchSilence(socket, http2, keepAlive, clock);
+    const connection = { http2, target };
+    this.#failures = 0;
+    this.#state = { kind: 'ready', connection, close: () => socket.destroy() };
+    return connection;
   }
 
   #isClosed(): boolean {
     return this.#state.kind === 'closed';
   }
+}
+
+/** Ends a connection on which calls wait and nothing arrives, not even the answer to a ping. */
+function watchSilence(
+  socket: Awaited<ReturnType<typeof dial>>,
+  http2: Http2Connection,
+  { timeMs, timeoutMs }: NonNullable<RpcClientOptions['keepAlive']>,
+  clock: Clock,
+): void {
+  let heardMs = clock.monotonicMs();
+  let asked = false;
+  socket.on('data', () => {
+    heardMs = clock.monotonicMs();
+    asked = false;
+  });
+  const look = () => {
+    if (asked && clock.monotonicMs() - heardMs >= timeoutMs) {
+      socket.destroy(new Error('keepalive ping failed to receive ACK within timeout'));
+      return;
+    }
+    asked = http2.streams.size > 0 && clock.monotonicMs() - heardMs >= timeMs;
+    if (asked) http2.ping(Buffer.alloc(8));
+    timer = clock.after(asked ? timeoutMs : timeMs, look);
+  };
+  let timer = clock.after(timeMs, look);
+  socket.on('close', () => timer[Symbol.dispose]());
 }
 
 class SocketCall<I, O> implements ClientCall<I, O>, StreamHandler {
@@ -170,10 +223,10 @@ class SocketCall<I, O> implements ClientCall<I, O>, StreamHandler {
     return this.#received;
   }
 
-  begin(connection: Http2Connection): void {
+  begin({ http2, target }: Connected): void {
     if (this.#ended) return;
     const { metadata = [], timeoutMs } = this.#options;
-    const { target, userAgent = 'wherry' } = this.#client;
+    const { userAgent = 'wherry' } = this.#client;
     const headers: Header[] = [
       [':method', 'POST'],
       [':scheme', target.tls === undefined ? 'http' : 'https'],
@@ -185,7 +238,7 @@ class SocketCall<I, O> implements ClientCall<I, O>, StreamHandler {
       ...(timeoutMs === undefined ? [] : [['grpc-timeout', formatTimeout(timeoutMs)] as const]),
       ...metadataHeaders(metadata),
     ];
-    this.#stream = connection.open(headers, false, this);
+    this.#stream = http2.open(headers, false, this);
     if (this.#stream === undefined) {
       this.fail(new RpcError(Code.Unavailable, 'the connection takes no more streams'));
       return;
