@@ -111,6 +111,7 @@ export class SimNetwork {
       updatePeer() {},
       removePeer: (id) => void endpoint.peers.delete(id),
       activeSinceMs: (id) => (this.#reachable(memberId, id) === undefined ? undefined : Number.NEGATIVE_INFINITY),
+      reaches: (id) => this.#reachable(memberId, id) !== undefined,
       async [Symbol.asyncDispose]() {
         endpoint.open = false;
       },

@@ -166,6 +166,22 @@ describe('three members', { timeout }, () => {
     }
   });
 
+  test('a write through a follower, while the leader is dead and nobody knows it yet, waits for the next leader', async () => {
+    await using cluster = await TestCluster.start(three);
+    cluster.kill(cluster.leaderName!);
+    const [follower] = cluster.followerNames;
+    assert.notEqual(cluster.members.get(follower!)!.member.leader, 0n, 'it still thinks that the dead one leads');
+    const beforeMs = cluster.clock.monotonicMs();
+    await cluster.put(follower!, 'meanwhile', 'yes');
+    // An election, not the timeout of a request.
+    assert.ok(cluster.clock.monotonicMs() - beforeMs < 5000);
+    await cluster.agree();
+  });
+  test('when all start, they have a leader before a timeout has passed', async () => {
+    await using cluster = await TestCluster.start(three);
+    assert.ok(cluster.clock.monotonicMs() < 1000);
+    assert.equal(cluster.members.get(cluster.leaderName!)!.member.term, 2);
+  });
   test('a leader that is cut off answers no linearizable read and no write, only what it has', async () => {
     await using cluster = await TestCluster.start(three);
     await cluster.put('a', 'k', 'old');

@@ -81,6 +81,7 @@ export class MemoryPeers {
       updatePeer() {},
       removePeer: (id) => void joined.peers.delete(id),
       activeSinceMs: (id) => (this.#reaches(memberId, id) === undefined ? undefined : Number.NEGATIVE_INFINITY),
+      reaches: (id) => this.#reaches(memberId, id) !== undefined,
       async [Symbol.asyncDispose]() {
         joined.open = false;
       },

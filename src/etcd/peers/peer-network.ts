@@ -35,6 +35,8 @@ export interface PeerNetwork extends AsyncDisposable {
   removePeer(id: bigint): void;
   /** Monotonic milliseconds since when the connection with the peer is up without a failure; undefined while it is not. */
   activeSinceMs(id: bigint): number | undefined;
+  /** Whether what is sent to a member now has a way to it. That it arrives is not promised. */
+  reaches(id: bigint): boolean;
   /** What Prometheus reads of it, under upstream's names; a network without sockets counts nothing. */
   metrics?(): string;
 }

@@ -44,6 +44,11 @@ export class Peer implements AsyncDisposable {
     return this.#prober.status;
   }
 
+  /** A stream stands, or the last that was tried has worked. */
+  get reachable(): boolean {
+    return this.#message.working || this.status.activeSinceMs !== undefined;
+  }
+
   /** Takes a message for the way that is there; what goes to streams leaves with {@link flush}. */
   send(message: Message): void {
     if (this.#way(message).offer(message)) return;

@@ -152,6 +152,10 @@ class RaftHttp implements HttpPeerNetwork {
     return this.traffic.render(this.#context.localId);
   }
 
+  reaches(id: bigint): boolean {
+    return this.#peers.get(id)?.reachable ?? false;
+  }
+
   probe(id: bigint): ProbeStatus | undefined {
     return this.#peers.get(id)?.probe;
   }

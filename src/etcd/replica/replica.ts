@@ -89,6 +89,8 @@ export class Replica implements AsyncDisposable {
   #held = false;
   #scheduled = false;
   #leader: bigint = noNode;
+  /** Has called its early election, or need not. */
+  #calledEarly: boolean;
   #appliedIndex: number;
   #tick: Timer | undefined;
   #stopped = false;
@@ -97,6 +99,8 @@ export class Replica implements AsyncDisposable {
     const { memberId, log, prng, appliedIndex, electionTicks, preVote } = options;
     this.#options = options;
     this.#appliedIndex = appliedIndex;
+    // Only a pre-vote leaves a leader alone that this member has not heard of yet.
+    this.#calledEarly = !preVote;
     this.#node = new RawNode({
       id: memberId,
       storage: log,
@@ -162,7 +166,10 @@ export class Replica implements AsyncDisposable {
     this.#armTick();
   }
 
-  /** An entry for the log. When nobody leads, it waits for who will, as long as somebody waits for the entry. */
+  /**
+   * An entry for the log. When nobody leads, or the leader cannot be reached, it waits for who will, as long as somebody waits for the
+   * entry: what is sent to one that is dead is lost, and must not be sent again to the next, as nobody knows that it is.
+   */
   propose(id: bigint, data: Uint8Array): void {
     this.#proposals.push(data);
     this.#proposalIds.push(id);
@@ -234,7 +241,10 @@ export class Replica implements AsyncDisposable {
     if (this.#tick !== undefined || this.#stopped) return;
     this.#tick = this.#options.clock.after(this.#options.tickMs, () => {
       this.#tick = undefined;
-      if (!(this.isAlone && this.isLeader)) this.#node.tick();
+      if (!(this.isAlone && this.isLeader)) {
+        this.#callEarly();
+        this.#node.tick();
+      }
       this.#schedule();
       if (!(this.isAlone && this.isLeader)) this.#armTick();
     });
@@ -261,7 +271,7 @@ export class Replica implements AsyncDisposable {
 
   #takeProposals(): void {
     if (this.#proposals.length === 0) return;
-    if (this.#node.leader === noNode) {
+    if (!this.#reachesLeader()) {
       this.#held = true;
       return;
     }
@@ -272,6 +282,32 @@ export class Replica implements AsyncDisposable {
     if (this.#held) return;
     this.#proposals = [];
     this.#proposalIds = [];
+  }
+
+  #reachesLeader(): boolean {
+    const { leader } = this.#node;
+    if (leader === noNode) return false;
+    const { memberId, network } = this.#options;
+    return leader === memberId || network === undefined || network.reaches(leader);
+  }
+
+  /**
+   * When all of a cluster start, nobody waits for a timeout to find out that nobody leads: the first of them by id asks for votes once it
+   * reaches enough of the others. (upstream, to the same end, lets most of the first timeout pass: --initial-election-tick-advance)
+   */
+  #callEarly(): void {
+    if (this.#calledEarly) return;
+    const { memberId, network } = this.#options;
+    const { incoming, outgoing } = this.#node.raft.tracker.configuration;
+    const first = incoming.every((id) => memberId <= id);
+    if (this.#leader !== noNode || !first || outgoing.length > 0) {
+      this.#calledEarly = this.#leader !== noNode || incoming.length > 0;
+      return;
+    }
+    const reached = incoming.filter((id) => id === memberId || network?.reaches(id) === true);
+    if (reached.length <= incoming.length / 2) return;
+    this.#calledEarly = true;
+    this.#node.campaign();
   }
 
   /** A client that was told of a timeout must not see its write happen minutes later. */
