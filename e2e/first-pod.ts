@@ -2,9 +2,9 @@
  * From an empty machine to a real pod and back: every line of what a user does, then bad days, with the real kubectl on real containers, in
  * namespaces of its own. Needs root and the reference packages.
  *
- *     bin/node e2e/first-pod.ts [--parts=ours|etcd|containerd]
+ *     bin/node e2e/first-pod.ts [--parts=ours|etcd|containerd|masters]
  *
- * `--parts` puts Debian's etcd, or Debian's containerd, in the place of ours.
+ * `--parts` puts Debian's etcd, or Debian's containerd, in the place of ours, or three control planes in the place of one.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync } from 'node:fs';

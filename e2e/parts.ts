@@ -1,5 +1,5 @@
 /**
- * The foreign parts that a script can put in the place of ours, each behind its seam: Debian's etcd behind `--etcd-servers`, Debian's containerd with its
+ * What a script can put in the place of the usual parts: three control planes in processes of their own, or foreign parts behind their seams: Debian's etcd behind `--etcd-servers`, Debian's containerd with its
  * runc and CNI plugins behind `--container-runtime-endpoint`. Everything of theirs lies in the script's own folder.
  */
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -15,11 +15,13 @@ export interface Parts extends AsyncDisposable {
   /** Flags for `wherry up` and `wherry down`. */
   readonly upFlags: readonly string[];
   readonly downFlags: readonly string[];
+  /** That `wherry up` tells of. */
+  readonly phases: readonly string[];
   /** Loads an archive into the foreign container daemon; undefined when the daemon is ours. */
   readonly loadArchive?: (path: string) => Promise<void>;
 }
 
-export const kindsOfParts = ['ours', 'etcd', 'containerd'] as const;
+export const kindsOfParts = ['ours', 'etcd', 'containerd', 'masters'] as const;
 export type KindOfParts = (typeof kindsOfParts)[number];
 
 export interface PartsOptions {
@@ -30,10 +32,19 @@ export interface PartsOptions {
   readonly podCidr: string;
 }
 
+const onePlane = ['certificates', 'apiserver', 'controllers and scheduler', 'ready'];
+
 export async function startParts(kind: KindOfParts, options: PartsOptions): Promise<Parts> {
   switch (kind) {
     case 'ours':
-      return { upFlags: [], downFlags: [], [Symbol.asyncDispose]: async () => {} };
+      return { upFlags: [], downFlags: [], phases: onePlane, [Symbol.asyncDispose]: async () => {} };
+    case 'masters':
+      return {
+        upFlags: ['--control-planes', '3'],
+        downFlags: [],
+        phases: ['certificates', 'control planes cp-1, cp-2, cp-3', 'node', 'ready'],
+        [Symbol.asyncDispose]: async () => {},
+      };
     case 'etcd':
       return startEtcd(options);
     case 'containerd':
@@ -49,6 +60,7 @@ async function startEtcd({ home }: PartsOptions): Promise<Parts> {
   return {
     upFlags: ['--etcd-servers', etcd.clientUrl],
     downFlags: [],
+    phases: onePlane,
     [Symbol.asyncDispose]: () => etcd[Symbol.asyncDispose](),
   };
 }
@@ -97,6 +109,7 @@ async function startContainerd({ home, wherry, bridge, podCidr }: PartsOptions):
   return {
     upFlags: flags,
     downFlags: flags,
+    phases: onePlane,
     loadArchive,
     [Symbol.asyncDispose]: () => containerd[Symbol.asyncDispose](),
   };

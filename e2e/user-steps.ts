@@ -19,8 +19,7 @@ async function firstPod(scene: Scene): Promise<void> {
     scene.up = startDoc('npx wherry up', { more: [...cluster, ...parts.upFlags] });
     await untilReady(scene.up);
     const said = scene.up.output();
-    for (const phase of ['certificates', 'apiserver', 'controllers and scheduler', 'ready'])
-      assert.match(said, new RegExp(`✓ ${phase} +\\d+ ms`));
+    for (const phase of parts.phases) assert.match(said, new RegExp(`✓ ${phase} +\\d+ ms`));
     const [, next] = /\n\n {2}(.*)\n/.exec(said) ?? [];
     assert.equal(next, 'kubectl create deployment hello --image=wherry/hello:1 --replicas=2');
   });
