@@ -18,7 +18,7 @@ import { hostPlatform } from '#image/platform.ts';
 import { makeLayer } from '#testkit/registry-process.ts';
 import { type Containerd, startContainerd } from './start.ts';
 
-const limit = { timeout: 30_000 };
+const limit = { timeout: 120_000 };
 const folder = mkdtempSync(join(tmpdir(), 'wherry-bad-'));
 /** A disk of 24 MB. */
 const disk = join(folder, 'disk');

@@ -30,7 +30,7 @@ import { assertInventory, type Inventory, takeInventory } from '#testkit/invento
 import type { PodNetwork } from './cri/pod-network.ts';
 import { type Containerd, startContainerd } from './start.ts';
 
-const limit = { timeout: 30_000 };
+const limit = { timeout: 120_000 };
 const folder = mkdtempSync(join(tmpdir(), 'wherry-containerd-'));
 const cgroupRoot = `/wherry-start-test-${process.pid}`;
 /** Ids of pods whose address was given back. */

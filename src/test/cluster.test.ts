@@ -4,7 +4,7 @@ import test from 'node:test';
 import type { ApiObject, ResourceRef } from '#kube-client/resource-ref.ts';
 import { Cluster } from './cluster.ts';
 
-const limit = { timeout: 30_000 };
+const limit = { timeout: 120_000 };
 const ref = (group: string, resource: string, kind: string, namespaced = true): ResourceRef => ({
   group,
   version: 'v1',

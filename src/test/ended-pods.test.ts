@@ -17,7 +17,7 @@ const pod = (name: string) => ({
   },
 });
 
-test('what an ended pod asked for is free again', { timeout: 30_000 }, async () => {
+test('what an ended pod asked for is free again', { timeout: 120_000 }, async () => {
   await using cluster = await Cluster.start({
     clock: 'virtual',
     seed: 3,

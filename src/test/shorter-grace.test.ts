@@ -11,7 +11,7 @@ const events = { group: '', version: 'v1', resource: 'events', kind: 'Event', na
 type Pod = ApiObject & { readonly status?: { readonly phase?: string } };
 type Event = ApiObject & { readonly reason?: string; readonly count?: number; readonly message?: string };
 
-const limit = { timeout: 30_000 };
+const limit = { timeout: 120_000 };
 
 const start = () =>
   Cluster.start({

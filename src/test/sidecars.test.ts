@@ -19,7 +19,7 @@ type Pod = ApiObject & {
 };
 
 test('after the last main container its sidecar is asked to end; only then the pod has succeeded', {
-  timeout: 30_000,
+  timeout: 120_000,
 }, async () => {
   await using cluster = await Cluster.start({
     clock: 'virtual',

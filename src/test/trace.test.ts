@@ -7,7 +7,7 @@ import { history } from '#testkit/seeded-history.ts';
 import { Cluster } from './cluster.ts';
 import type { Write } from './trace.ts';
 
-const limit = { timeout: 60_000 };
+const limit = { timeout: 240_000 };
 const configMaps = { group: '', version: 'v1', resource: 'configmaps', kind: 'ConfigMap', namespaced: true };
 
 test('one seed is one history, another seed another one', limit, async () => {
@@ -28,7 +28,7 @@ test('it is the same history in another process', limit, async () => {
       '--eval',
       `import { history } from ${JSON.stringify(script)}; process.stdout.write(await history(13));`,
     ],
-    { timeout: 50_000 },
+    { timeout: 200_000 },
   );
   assert.equal(stdout, await history(13));
 });

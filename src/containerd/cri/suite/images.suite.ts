@@ -5,7 +5,7 @@ import { ImageService, ImageSpec } from '#api-cri/gen/api.ts';
 import { RpcError } from '#wire/grpc/status.ts';
 import { type CriUnderTest, testImages } from './under-test.suite.ts';
 
-const limit = { timeout: 30_000 };
+const limit = { timeout: 120_000 };
 const { pullImage, listImages, imageStatus, removeImage, imageFsInfo } = ImageService.methods;
 
 export function imagesSuite(open: () => CriUnderTest): void {

@@ -18,7 +18,7 @@ import {
 import { RpcError } from '#wire/grpc/status.ts';
 import { type CriUnderTest, Pod, podConfig, run, statusOf, until, waitForEnd } from './under-test.suite.ts';
 
-const limit = { timeout: 30_000 };
+const limit = { timeout: 120_000 };
 const methods = RuntimeService.methods;
 
 async function refusal(work: Promise<unknown>): Promise<RpcError> {

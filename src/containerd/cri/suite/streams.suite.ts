@@ -7,7 +7,7 @@ import { SpdyClient } from '#testkit/spdy-client.ts';
 import type { RpcError } from '#wire/grpc/status.ts';
 import { type CriUnderTest, Pod, run, statusOf, until, waitForEnd } from './under-test.suite.ts';
 
-const limit = { timeout: 30_000 };
+const limit = { timeout: 120_000 };
 const methods = RuntimeService.methods;
 
 class Stream {
