@@ -1,7 +1,7 @@
 /**
  * Objects that clients send as protobuf, made into the same values that JSON would give. The envelope is `k8s\0` and a runtime.Unknown; inside,
  * field numbers come from the facts table, types from the schemas. Fields that are written though they are empty are dropped where
- * JSON would leave them out. Decoding only: answers are JSON, which every client takes.
+ * JSON would leave them out. The way back is in `protobuf-encoder.ts`.
  */
 
 import { kinds } from '#api-kube/facts.ts';
@@ -9,21 +9,15 @@ import { fieldNumbers } from '#api-kube/field-numbers.ts';
 import { ProtobufError } from '#wire/protobuf/message.ts';
 import { Reader } from '#wire/protobuf/reader.ts';
 import { schemaOf, typeName } from './built-in-schemas.ts';
+import { numbersOf } from './protobuf-numbers.ts';
 import type { ObjectSchema, ScalarType, Schema } from './schema.ts';
 import { badRequestError } from './status.ts';
 import { type Json, JsonError, parseJson } from './strict-json.ts';
 
 export const protobufType = 'application/vnd.kubernetes.protobuf';
 
-const magic = Buffer.from([0x6b, 0x38, 0x73, 0]);
-
-/** What each number of a message is. */
-type Numbers = ReadonlyMap<number, NumberedField>;
-
-type NumberedField =
-  | { readonly kind: 'field'; readonly name: string; readonly keepZero: boolean }
-  /** A message whose fields stand in the outer object. */
-  | { readonly kind: 'inline'; readonly type: string };
+/** What upstream's protobuf objects begin with. */
+export const magic = Buffer.from([0x6b, 0x38, 0x73, 0]);
 
 /** @throws StatusError BadRequest; a kind without numbers is refused by name */
 export function decodeProtobufObject(bytes: Buffer): Json {
@@ -114,7 +108,14 @@ function readField(
   const value = readValue(r, wireType, schema);
   if (value === undefined) return;
   if (!keepZero && (value === '' || value === 0 || value === false)) return;
-  target[name] = value;
+  target[name] = schema.type === 'time' && microTimes.has(name) ? withMicroseconds(value as string) : value;
+}
+
+/** Fields of the type MicroTime, which shows its microseconds even when there are none. */
+const microTimes = new Set(['acquireTime', 'eventTime', 'lastObservedTime', 'pingTime', 'renewTime']);
+
+function withMicroseconds(time: string): string {
+  return time.includes('.') ? time : time.replace('Z', '.000000Z');
 }
 
 function readEntry(r: Reader, values: Schema): [string, unknown] {
@@ -250,27 +251,4 @@ function readRaw(r: Reader): unknown {
     if (error instanceof JsonError) throw new ProtobufError(`raw extension: ${error.message}`);
     throw error;
   }
-}
-
-/** All tables, read once. */
-const tables: ReadonlyMap<string, Numbers> = new Map(
-  Object.entries(fieldNumbers).map(([type, text]) => [type, readNumbers(text)]),
-);
-
-function numbersOf(type: string): Numbers {
-  return tables.get(type) ?? new Map();
-}
-
-function readNumbers(text: string): Numbers {
-  const numbers = new Map<number, NumberedField>();
-  for (const entry of text.split(' ')) {
-    const match = /^(\d+)(\*?)=(>?)(.+)$/.exec(entry);
-    if (match === null) continue;
-    const [, number, star, inline, name] = match;
-    numbers.set(
-      Number(number),
-      inline ? { kind: 'inline', type: name! } : { kind: 'field', name: name!, keepZero: star === '*' },
-    );
-  }
-  return numbers;
 }

@@ -15,6 +15,8 @@ const admin = { user: 'admin', groups: ['system:masters'] };
 
 export interface CallOptions {
   readonly body?: unknown;
+  /** The body as it is, instead of `body`. */
+  readonly bytes?: Uint8Array;
   readonly type?: string;
   readonly accept?: string;
   /** More headers, by lower-case name. */
@@ -70,7 +72,8 @@ export async function startInMemoryApiserver(
       authority: 'test',
       protocol: 'HTTP/2.0',
       body: (async function* () {
-        if (options.body !== undefined)
+        if (options.bytes !== undefined) yield options.bytes;
+        else if (options.body !== undefined)
           yield Buffer.from(typeof options.body === 'string' ? options.body : JSON.stringify(options.body));
       })(),
       peer: { address: 'in-memory', component: options.user ?? admin },

@@ -1,5 +1,7 @@
 /** A request's body: collected within its limit, parsed from its format, decoded as the resource's kind. */
 
+import { kinds } from '#api-kube/facts.ts';
+import { apiVersionOf } from '#api-kube/resource.ts';
 import { decodeProtobufObject } from '#kube-machinery/protobuf-object.ts';
 import { decodeFailure, strictDecodingProblem } from '#kube-machinery/schema.ts';
 import { badRequestError, tooLargeError } from '#kube-machinery/status.ts';
@@ -33,7 +35,7 @@ export interface ParsedBody {
 }
 
 /** @throws StatusError BadRequest, UnsupportedMediaType */
-export function parseBody(body: Buffer, contentType: string | undefined): ParsedBody {
+export function parseBody(body: Buffer, contentType: string | undefined, kind: string): ParsedBody {
   const format = bodyFormat(contentType);
   if (format === 'protobuf') return { value: decodeProtobufObject(body), duplicates: [] };
   const text = body.toString('utf8');
@@ -43,7 +45,7 @@ export function parseBody(body: Buffer, contentType: string | undefined): Parsed
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
     throw badRequestError(
-      `the object provided is unrecognized (must be of type Object): couldn't get version/kind; json parse error: ${error.message} (${excerpt(body)})`,
+      `the object provided is unrecognized (must be of type ${kind}): couldn't get version/kind; json parse error: ${error.message} (${excerpt(body)})`,
     );
   }
 }
@@ -53,8 +55,7 @@ export async function readObject(scope: RestScope): Promise<KubeObject> {
   const { request, served, info, warnings } = scope;
   const body = await readBody(request);
   const { kind } = served.resource;
-  if (body.length === 0) throw badRequestError(`unable to decode an empty body as ${kind}`);
-  const parsed = parseBody(body, header(request.headers, 'content-type'));
+  const parsed = parseBody(body, header(request.headers, 'content-type'), kind);
   return decodeObject(served, parsed, fieldValidationOf(info.query), (message) => warnings.push(message), body);
 }
 
@@ -70,22 +71,12 @@ export function decodeObject(
   const { value } = parsed;
   if (value === null || typeof value !== 'object' || Array.isArray(value))
     throw badRequestError(
-      `couldn't get version/kind; json parse error: json: cannot unmarshal ${jsonType(value)} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`,
+      `the object provided is unrecognized (must be of type ${kind}): couldn't get version/kind; json parse error: json: cannot unmarshal ${jsonType(value)} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" } (${excerpt(body ?? Buffer.from(JSON.stringify(value)))})`,
     );
   const object = value as Readonly<Record<string, unknown>>;
   const expected = group === '' ? version : `${group}/${version}`;
-  const actual = object['apiVersion'];
   // What is left out is what the path says.
-  if (actual !== undefined && actual !== '' && actual !== expected)
-    throw badRequestError(
-      `the API version in the data (${String(actual)}) does not match the expected API version (${expected})`,
-    );
-  if (object['kind'] !== undefined && object['kind'] !== '' && object['kind'] !== kind)
-    throw badRequestError(
-      `${String(object['kind'])} in version ${JSON.stringify(version)} cannot be handled as a ${kind}: converting (${String(object['kind'])}) to (${kind}): unknown conversion`,
-    );
-  if (object['kind'] === '' && body !== undefined)
-    throw badRequestError(`Object 'Kind' is missing in '${excerpt(body)}'`);
+  checkType(String(object['apiVersion'] || expected), String(object['kind'] || kind), served);
   const duplicates =
     mode === 'Ignore' ? [] : parsed.duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`);
   const problems = [...duplicates];
@@ -101,22 +92,41 @@ export function decodeObject(
   return metadata === undefined || metadata === null ? { ...decoded, metadata: {} } : decoded;
 }
 
-/** @throws StatusError */
+/** The object is of the kind, and in the version, that the path is for. @throws StatusError BadRequest */
+function checkType(apiVersion: string, kind: string, { resource }: ServedResource): void {
+  const expected = apiVersionOf(resource);
+  if (apiVersion === expected && kind === resource.kind) return;
+  const [version = '', group = ''] = apiVersion.split('/').reverse();
+  const as = (why: string) =>
+    badRequestError(`${kind} in version ${JSON.stringify(version)} cannot be handled as a ${resource.kind}: ${why}`);
+  if (kinds[`${group}/${version}/${kind}`] === undefined && !(kind === resource.kind && group === resource.group))
+    throw as(
+      `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} in scheme "pkg/api/legacyscheme/scheme.go:30"`,
+    );
+  if (kind === resource.kind)
+    throw badRequestError(
+      `the API version in the data (${apiVersion}) does not match the expected API version (${expected})`,
+    );
+  const internal = (resource.storedAs ?? resource).group.split('.')[0] || 'core';
+  throw as(`converting (${version}.${kind}) to (${internal}.${resource.kind}): unknown conversion`);
+}
+
+/** The options of the write were looked at before: a value that is none does not come here. */
 export function fieldValidationOf(query: URLSearchParams): FieldValidation {
   const value = query.get('fieldValidation') ?? '';
-  if (value === '') return 'Warn';
-  if (value === 'Strict' || value === 'Warn' || value === 'Ignore') return value;
-  throw badRequestError(
-    `fieldValidation parameter unsupported: ${value}, supported values: "Ignore", "Warn", "Strict"`,
-  );
+  return value === 'Strict' || value === 'Ignore' ? value : 'Warn';
 }
 
+const excerptBytes = 30;
+
+/** What begins as JSON is shown as text, anything else in hexadecimal. Source: summarizeData of k8s.io/apiserver. */
 function excerpt(body: Buffer): string {
-  const text = body.toString('utf8');
-  return text.length > 1024 ? `${text.slice(0, 1024)}...` : text;
+  if (body.length === 0) return '<empty>';
+  const start = body.subarray(0, excerptBytes).toString(body[0] === 0x7b ? 'utf8' : 'hex');
+  return body.length > excerptBytes ? `${start} ...` : start;
 }
 
-function jsonType(value: unknown): string {
+export function jsonType(value: unknown): string {
   if (value === null) return 'null';
   return Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
 }

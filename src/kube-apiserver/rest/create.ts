@@ -9,12 +9,12 @@ import { keyOf, withRevision } from '../storage/stored-object.ts';
 import { mutate, validate } from './admit.ts';
 import { readObject } from './body.ts';
 import { groupResourceOf } from './get.ts';
-import { dryRunOf } from './options.ts';
+import { writeOptionsOf } from './options.ts';
 import { recordWrite } from './record-write.ts';
 import { type RestScope, respondObject, servedForm, storedForm } from './scope.ts';
 
 export async function create(scope: RestScope): Promise<HttpResponse> {
-  const dryRun = dryRunOf(scope.info.query.getAll('dryRun'), 'CreateOptions');
+  const dryRun = writeOptionsOf(scope.info.query, 'CreateOptions');
   const object = storedForm(scope, await readObject(scope));
   const created = await createStored(scope, object, dryRun);
   return respondObject(scope, 201, servedForm(scope, created));
@@ -114,10 +114,8 @@ function withSystemMetadata({ deps, info, served }: RestScope, object: KubeObjec
 
 /** @throws StatusError BadRequest */
 export function namespaceFor(requested: string, given: string | undefined, namespaced: boolean): string {
-  if (!namespaced) {
-    if (given) throw badRequestError('namespace is not allowed on this type');
-    return '';
-  }
+  // What stands in no namespace loses the one it was given.
+  if (!namespaced) return '';
   if (given && given !== requested)
     throw badRequestError('the namespace of the provided object does not match the namespace sent on the request');
   return requested;

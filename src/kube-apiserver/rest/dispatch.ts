@@ -1,10 +1,10 @@
 /** From a resource request to its verb. The table of what each verb is called with is the resource's own list of verbs. */
-import { methodNotSupportedError, noSuchPathError } from '#kube-machinery/status.ts';
+import { methodNotAllowedError, noSuchPathError } from '#kube-machinery/status.ts';
 import type { HttpResponse } from '#transport/http.ts';
 import { create } from './create.ts';
 import { remove } from './delete.ts';
 import { deleteCollection } from './delete-collection.ts';
-import { get, groupResourceOf } from './get.ts';
+import { get } from './get.ts';
 import { list } from './list.ts';
 import { patch } from './patch.ts';
 import type { RestScope } from './scope.ts';
@@ -27,6 +27,8 @@ const verbs: Readonly<Record<string, Verb>> = {
   deletecollection: deleteCollection,
 };
 
+const objectVerbs = new Set(['update', 'patch']);
+
 /** `status` is the object itself, of which another part is written. */
 const statusVerbs: SubresourceVerbs = { get, update, patch };
 
@@ -48,17 +50,19 @@ export function dispatch(scope: RestScope, subresources: Subresources): Promise<
         : subresources.find(resource.group, resource.resource, info.subresource);
     if (known === undefined || table === undefined) throw noSuchPathError();
     const run = table[verb];
-    if (run === undefined) throw methodNotSupportedError(groupResourceOf(scope), verb);
+    if (run === undefined) throw methodNotAllowedError();
     return run(scope);
   }
   if (resource.namespaced !== (info.namespace !== '') && !mayLackNamespace(scope)) throw noSuchPathError();
   if (!resource.stored) {
     const run = verb === 'create' ? subresources.find(resource.group, resource.resource, '')?.['create'] : undefined;
-    if (run === undefined) throw methodNotSupportedError(groupResourceOf(scope), verb);
+    if (run === undefined) throw methodNotAllowedError();
     return run(scope);
   }
   const run = resource.verbs.includes(verb) ? verbs[verb] : undefined;
-  if (run === undefined) throw methodNotSupportedError(groupResourceOf(scope), verb);
+  // A path is of a collection or of an object. (Lists and watches carry the name that their selector asks for.)
+  const misplaced = verb === 'create' ? info.name !== '' : objectVerbs.has(verb) && info.name === '';
+  if (run === undefined || misplaced) throw methodNotAllowedError();
   return run(scope);
 }
 

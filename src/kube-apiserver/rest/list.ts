@@ -23,7 +23,6 @@ export async function list(scope: RestScope): Promise<HttpResponse> {
   const { info, served } = scope;
   const context = encodeContextOf(scope);
   const options = listOptionsOf(withName(info.query, info.name), served);
-  if (options.sendInitialEvents !== undefined) throw badRequestError('sendInitialEvents is forbidden for list');
   const { items, meta } = await listStored(scope, options);
   return respond(scope, 200, encodeList(items, meta, context));
 }

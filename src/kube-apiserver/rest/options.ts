@@ -1,5 +1,5 @@
 /** Options of the verbs, from the query and, for deletes, the body. Source: meta/v1 ListOptions, DeleteOptions and its siblings. */
-import { type FieldError, forbidden, invalid, notSupported } from '#kube-machinery/field-error.ts';
+import { type FieldError, forbidden, invalid, notSupported, tooLong } from '#kube-machinery/field-error.ts';
 import { type FieldRequirement, parseFieldSelector } from '#kube-machinery/field-selector.ts';
 import { parseSelector, type Selector, SelectorError } from '#kube-machinery/label-selector.ts';
 import { badRequestError, invalidError, StatusError } from '#kube-machinery/status.ts';
@@ -46,7 +46,7 @@ export function labelsOf(text: string): Selector {
     return parseSelector(text);
   } catch (error) {
     if (!(error instanceof SelectorError)) throw error;
-    throw badRequestError(`unable to parse requirement: ${error.message}`);
+    throw badRequestError(error.message);
   }
 }
 
@@ -55,13 +55,11 @@ function fieldsOf(text: string, served: ServedResource): readonly FieldRequireme
   for (const { field } of requirements)
     if (!Object.hasOwn(served.selectorFields, field))
       throw badRequestError(
-        `Unable to find ${JSON.stringify(gvkText(served))} that match label selector "", field selector ${JSON.stringify(text)}: field label not supported: ${field}`,
+        served.selectorFields['metadata.name'] !== undefined && Object.keys(served.selectorFields).length <= 2
+          ? `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`
+          : `field label not supported: ${field}`,
       );
   return requirements;
-}
-
-function gvkText({ resource: { group, version, resource } }: ServedResource): string {
-  return `${group === '' ? '' : `${group}/`}${version}, Resource=${resource}`;
 }
 
 /** @throws StatusError Invalid */
@@ -76,22 +74,44 @@ export function resourceVersionOf(text: string): number | undefined {
 
 function matchOf(query: URLSearchParams): VersionMatch | undefined {
   const value = query.get('resourceVersionMatch') ?? '';
-  if (value === '') return undefined;
-  const version = query.get('resourceVersion') ?? '';
-  const watching = isTrue(query.get('watch'));
-  const errors: FieldError[] = [];
-  const forbid = (detail: string) => errors.push(forbidden('resourceVersionMatch', detail));
-  if (value !== 'Exact' && value !== 'NotOlderThan')
-    errors.push(notSupported('resourceVersionMatch', value, ['Exact', 'NotOlderThan', '']));
-  else if (!watching && version === '') forbid('resourceVersionMatch is forbidden unless resourceVersion is provided');
-  else if (!watching && (query.get('continue') ?? '') !== '')
-    forbid('resourceVersionMatch is forbidden when continue is provided');
-  else if (value === 'Exact' && version === '0')
-    forbid('resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
-  else if (watching && !query.has('sendInitialEvents'))
-    forbid('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
+  const errors = isTrue(query.get('watch')) ? watchErrors(query, value) : listErrors(query, value);
   if (errors.length > 0) throw invalidError('meta.k8s.io', 'ListOptions', '', errors);
-  return value as VersionMatch;
+  return value === '' ? undefined : (value as VersionMatch);
+}
+
+const matchField = 'resourceVersionMatch';
+const matchWithContinue = forbidden(matchField, 'resourceVersionMatch is forbidden when continue is provided');
+
+function listErrors(query: URLSearchParams, match: string): FieldError[] {
+  const errors: FieldError[] = [];
+  const version = query.get('resourceVersion') ?? '';
+  if (match !== '') {
+    if (version === '')
+      errors.push(forbidden(matchField, 'resourceVersionMatch is forbidden unless resourceVersion is provided'));
+    if ((query.get('continue') ?? '') !== '') errors.push(matchWithContinue);
+    if (match !== 'Exact' && match !== 'NotOlderThan')
+      errors.push(notSupported(matchField, match, ['Exact', 'NotOlderThan', '']));
+    if (match === 'Exact' && version === '0')
+      errors.push(forbidden(matchField, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'));
+  }
+  if (query.has('sendInitialEvents'))
+    errors.push(forbidden('sendInitialEvents', 'sendInitialEvents is forbidden for list'));
+  return errors;
+}
+
+function watchErrors(query: URLSearchParams, match: string): FieldError[] {
+  const errors: FieldError[] = [];
+  const initial = query.has('sendInitialEvents');
+  if (initial && match !== 'NotOlderThan')
+    errors.push(forbidden(matchField, 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'));
+  if (match === '') return errors;
+  if (!initial)
+    errors.push(
+      forbidden(matchField, 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'),
+    );
+  if (match !== 'NotOlderThan') errors.push(notSupported(matchField, match, ['NotOlderThan']));
+  if ((query.get('continue') ?? '') !== '') errors.push(matchWithContinue);
+  return errors;
 }
 
 /** @throws StatusError BadRequest */
@@ -103,12 +123,47 @@ function integerOf(query: URLSearchParams, name: string): number | undefined {
   return Number(text);
 }
 
-/** `dryRun=All`, from a query or an options object. @throws StatusError Invalid */
+const managerCharactersMax = 128;
+const fieldValidations = ['', 'Ignore', 'Strict', 'Warn'];
+
+/**
+ * Options of a write, in the query: field manager, dry run, field validation.
+ * @param kind `CreateOptions`, `UpdateOptions`, `PatchOptions`
+ * @returns whether nothing is to be stored
+ * @throws StatusError Invalid
+ */
+export function writeOptionsOf(query: URLSearchParams, kind: string): boolean {
+  const errors: FieldError[] = [];
+  if (kind === 'PatchOptions' && query.has('force'))
+    errors.push(forbidden('force', 'may not be specified for non-apply patch'));
+  const manager = query.get('fieldManager') ?? '';
+  if (Buffer.byteLength(manager) > managerCharactersMax) errors.push(tooLong('fieldManager', managerCharactersMax));
+  let at = 0;
+  for (const character of manager) {
+    if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(character))
+      errors.push(invalid('fieldManager', manager, `invalid character ${codePoint(character)} (at position ${at})`));
+    at += Buffer.byteLength(character);
+  }
+  const given = query.getAll('dryRun').filter((value) => value !== '');
+  if (given.some((value) => value !== 'All')) errors.push(notSupported('dryRun', given, ['All']));
+  const validation = query.get('fieldValidation') ?? '';
+  if (!fieldValidations.includes(validation))
+    errors.push(notSupported('fieldValidation', validation, fieldValidations));
+  if (errors.length > 0) throw invalidError('meta.k8s.io', kind, '', errors);
+  return given.length > 0;
+}
+
+/** As Go's `%#U` prints a character that cannot be shown. */
+function codePoint(character: string): string {
+  return `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
+}
+
+/** `dryRun=All` of a delete, from a query or an options object. @throws StatusError Invalid */
 export function dryRunOf(values: readonly string[], kind: string): boolean {
   const given = values.filter((value) => value !== '');
   if (given.length === 0) return false;
-  const unknown = given.filter((value) => value !== 'All');
-  if (unknown.length > 0) throw invalidError('meta.k8s.io', kind, '', [notSupported('dryRun', unknown, ['All'])]);
+  if (given.some((value) => value !== 'All'))
+    throw invalidError('meta.k8s.io', kind, '', [notSupported('dryRun', given, ['All'])]);
   return true;
 }
 
@@ -120,7 +175,7 @@ export async function deleteOptionsOf({ request, info }: RestScope): Promise<Del
   const { query } = info;
   let options: DeleteOptions;
   if (body.length > 0) {
-    const { value } = parseBody(body, header(request.headers, 'content-type'));
+    const { value } = parseBody(body, header(request.headers, 'content-type'), 'DeleteOptions');
     if (value === null || typeof value !== 'object' || Array.isArray(value))
       throw badRequestError('the body is not DeleteOptions');
     const { kind } = value as { kind?: unknown };

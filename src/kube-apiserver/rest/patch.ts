@@ -8,14 +8,15 @@ import {
   failure,
   invalidError,
   StatusError,
+  tooLargeError,
   unsupportedMediaTypeError,
 } from '#kube-machinery/status.ts';
 import { applyStrategicMergePatch, StrategicPatchError } from '#kube-machinery/strategic-merge-patch.ts';
-import type { Json } from '#kube-machinery/strict-json.ts';
+import { type Json, JsonError, parseJson } from '#kube-machinery/strict-json.ts';
 import { type HttpResponse, header } from '#transport/http.ts';
 import type { KubeObject } from '../object.ts';
-import { decodeObject, fieldValidationOf, parseBody, readBody } from './body.ts';
-import { dryRunOf } from './options.ts';
+import { decodeObject, fieldValidationOf, jsonType, type ParsedBody, readBody } from './body.ts';
+import { writeOptionsOf } from './options.ts';
 import { type RestScope, respondObject, servedForm, storedForm } from './scope.ts';
 import { updateStored } from './update.ts';
 
@@ -25,8 +26,12 @@ const types = {
   strategic: 'application/strategic-merge-patch+json',
 } as const;
 
+/** Operations of one JSON patch. */
+const operationsMax = 10_000;
+
 export async function patch(scope: RestScope): Promise<HttpResponse> {
-  const dryRun = dryRunOf(scope.info.query.getAll('dryRun'), 'PatchOptions');
+  patchTypeOf(scope);
+  const dryRun = writeOptionsOf(scope.info.query, 'PatchOptions');
   const change = await patchOf(scope);
   const result = await updateStored(scope, (current) => patched(scope, change, current), dryRun, false);
   return respondObject(scope, 200, servedForm(scope, result.object));
@@ -43,33 +48,34 @@ export interface Patch {
 }
 
 /** Reads the request's patch. @throws StatusError */
-export async function patchOf({ request, served }: RestScope): Promise<Patch> {
-  const type = (header(request.headers, 'content-type') ?? '').split(';')[0]!.trim();
-  const accepted = served.patchSchema ? [types.json, types.merge, types.strategic] : [types.json, types.merge];
-  if (!(accepted as readonly string[]).includes(type)) throw unsupportedMediaTypeError(accepted);
-  const body = await readBody(request);
-  const { value, duplicates } = parseBody(body, 'application/json');
+export async function patchOf(scope: RestScope): Promise<Patch> {
+  const { request, served } = scope;
+  const type = patchTypeOf(scope);
+  const { value, duplicates } = patchBody(await readBody(request));
+  const decoding = type === types.strategic ? '' : 'error decoding patch: ';
   const applied = { duplicates, strategic: false, shown: (result: Json) => JSON.stringify(result) };
   if (type === types.json) {
     if (!Array.isArray(value))
       throw badRequestError(
-        'error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch',
+        `${decoding}json: cannot unmarshal ${jsonType(value)} into Go value of type []handlers.jsonPatchOp`,
+      );
+    if (value.length > operationsMax)
+      throw tooLargeError(
+        `Request entity too large: The allowed maximum operations in a JSON patch is ${operationsMax}, got ${value.length}`,
       );
     const apply = (object: KubeObject) => {
       try {
         return applyJsonPatch(object, value as unknown as readonly Operation[]) as Json;
       } catch (error) {
         if (!(error instanceof JsonPatchError)) throw error;
-        throw failure(422, 'Invalid', 'the server rejected our request due to an error in our request', {
-          causes: [{ reason: 'UnexpectedServerResponse', message: error.message }],
-        });
+        throw failure(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
       }
     };
     return { ...applied, apply };
   }
   if (value === null || typeof value !== 'object' || Array.isArray(value))
     throw badRequestError(
-      'error decoding patch: json: cannot unmarshal value into Go value of type map[string]interface {}',
+      `${decoding}json: cannot unmarshal ${jsonType(value)} into Go value of type map[string]interface {}`,
     );
   if (type === types.merge) return { ...applied, apply: (object) => applyMergePatch(object, value) as Json };
   const apply = (object: KubeObject) => {
@@ -85,6 +91,25 @@ export async function patchOf({ request, served }: RestScope): Promise<Patch> {
     }
   };
   return { apply, duplicates, strategic: true, shown: () => goText(value) };
+}
+
+/** Told before anything of the patch is read. @throws StatusError UnsupportedMediaType */
+function patchTypeOf({ request, served }: RestScope): string {
+  const type = (header(request.headers, 'content-type') ?? '').split(';')[0]!.trim();
+  const accepted: readonly string[] = served.patchSchema
+    ? [types.json, types.merge, types.strategic]
+    : [types.json, types.merge];
+  if (!accepted.includes(type)) throw unsupportedMediaTypeError(accepted);
+  return type;
+}
+
+function patchBody(body: Buffer): ParsedBody {
+  try {
+    return parseJson(body.toString('utf8'));
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    throw badRequestError('invalid JSON patch');
+  }
 }
 
 function patched(scope: RestScope, change: Patch, current: KubeObject): KubeObject {

@@ -21,18 +21,21 @@ import { mutate, validate } from './admit.ts';
 import { readObject } from './body.ts';
 import { createStored, namespaceFor, refuse } from './create.ts';
 import { groupResourceOf } from './get.ts';
-import { dryRunOf } from './options.ts';
+import { writeOptionsOf } from './options.ts';
 import { recordWrite } from './record-write.ts';
 import { type RestScope, respondObject, servedForm, storedForm } from './scope.ts';
 
 export async function update(scope: RestScope): Promise<HttpResponse> {
   const { info, served } = scope;
-  const dryRun = dryRunOf(info.query.getAll('dryRun'), 'UpdateOptions');
+  const dryRun = writeOptionsOf(info.query, 'UpdateOptions');
   const object = storedForm(scope, await readObject(scope));
   const { name } = object.metadata;
   if (name && name !== info.name)
     throw badRequestError(`the name of the object (${name}) does not match the name on the URL (${info.name})`);
-  if (!name) throw badRequestError('name must be provided');
+  if (!name)
+    throw badRequestError(
+      `the name of the object (${info.name} based on URL) was undeterminable: name must be provided`,
+    );
   const namespace = namespaceFor(info.namespace, object.metadata.namespace, served.resource.namespaced);
   const placed = namespace === '' ? object : { ...object, metadata: { ...object.metadata, namespace } };
   const result = await updateStored(scope, () => placed, dryRun, true);

@@ -4,11 +4,15 @@
  * and KEP-3157 (sendInitialEvents).
  */
 import { Event_EventType } from '#api-etcd/gen/kv.ts';
+import { encodeStatus, watchFrame } from '#kube-machinery/protobuf-encoder.ts';
+import { protobufType } from '#kube-machinery/protobuf-object.ts';
 import { expiredError, type StatusError } from '#kube-machinery/status.ts';
 import { utf8Decode } from '#std/bytes.ts';
 import { below } from '#std/prng.ts';
 import type { HttpResponse } from '#transport/http.ts';
-import { encodeWatchEvent, type WatchEvent } from '../serialize/representation.ts';
+import type { WatchEvent } from '../serialize/encode-context.ts';
+import { isProtobuf } from '../serialize/protobuf.ts';
+import { encodeWatchEvent } from '../serialize/representation.ts';
 import type { KindChange } from '../storage/kind-cache.ts';
 import { decodeStored, prefixOf, StoredObject } from '../storage/stored-object.ts';
 import { listOptionsOf } from './options.ts';
@@ -70,7 +74,7 @@ export async function watch(scope: RestScope): Promise<HttpResponse> {
   else request.signal.addEventListener('abort', () => queue.end(), { once: true });
 
   const headers: [string, string][] = [
-    ['content-type', 'application/json'],
+    ['content-type', isProtobuf(context) ? `${protobufType};stream=watch` : 'application/json'],
     ['cache-control', 'no-cache, private'],
   ];
   return { status: 200, headers, body: lines() };
@@ -120,7 +124,8 @@ export async function watch(scope: RestScope): Promise<HttpResponse> {
         }
         if (out.length > 0) yield out.length === 1 ? out[0]! : Buffer.concat(out);
       }
-      if (queue.error !== undefined) yield errorLine(queue.error);
+      if (queue.error !== undefined)
+        yield isProtobuf(context) ? watchFrame('ERROR', encodeStatus(queue.error.status)) : errorLine(queue.error);
     } finally {
       queue.end();
     }

@@ -5,9 +5,7 @@
 import { protobufType } from '#kube-machinery/protobuf-object.ts';
 import { notAcceptableError, unsupportedMediaTypeError } from '#kube-machinery/status.ts';
 
-export type Format = 'json' | 'yaml';
-/** Protobuf is read; answers are never written in it. */
-export type BodyFormat = Format | 'protobuf';
+export type Format = 'json' | 'yaml' | 'protobuf';
 
 export interface Representation {
   readonly format: Format;
@@ -20,6 +18,7 @@ export interface Representation {
 const formats: readonly { readonly format: Format; readonly type: string }[] = [
   { format: 'json', type: 'application/json' },
   { format: 'yaml', type: 'application/yaml' },
+  { format: 'protobuf', type: protobufType },
 ];
 const accepted = formats.map(({ type }) => type);
 const clausesMax = 32;
@@ -41,7 +40,7 @@ export function negotiate(accept: string | undefined, pretty: boolean, tables: b
     if (as === undefined) return { format: found.format, as: 'Object', pretty };
     const group = parameters.get('g');
     if (!tables || group !== 'meta.k8s.io' || parameters.get('v') !== 'v1') continue;
-    if (as === 'Table') return { format: found.format, as: 'Table', pretty };
+    if (as === 'Table' && found.format !== 'protobuf') return { format: found.format, as: 'Table', pretty };
     if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList')
       return { format: found.format, as: 'PartialObjectMetadata', pretty };
   }
@@ -80,12 +79,11 @@ function parseClause(text: string): Clause {
 }
 
 /** The format of a request's body. @throws StatusError UnsupportedMediaType */
-export function bodyFormat(contentType: string | undefined): BodyFormat {
+export function bodyFormat(contentType: string | undefined): Format {
   if (contentType === undefined || contentType === '') return 'json';
   const { type } = parseClause(contentType);
-  if (type === protobufType) return 'protobuf';
   const found = formats.find((entry) => entry.type === type);
-  if (found === undefined) throw unsupportedMediaTypeError([...accepted, protobufType]);
+  if (found === undefined) throw unsupportedMediaTypeError(accepted);
   return found.format;
 }
 

@@ -3,27 +3,20 @@
  * from what the store holds; watch events and other forms of stored objects are made once for all who ask.
  */
 import { stringify as yamlOf } from 'yaml';
+import { protobufType } from '#kube-machinery/protobuf-object.ts';
 import type { HttpResponse } from '#transport/http.ts';
 import type { KubeObject } from '../object.ts';
-import type { ServedResource } from '../registry.ts';
 import type { StoredObject } from '../storage/stored-object.ts';
-import type { EncodedMemo } from './encoded-memo.ts';
+import { atRevision, type EncodeContext, servedOf, type WatchEvent, type WatchEventType } from './encode-context.ts';
 import { encodeListJson } from './list-json.ts';
 import { contentTypeOf, type Representation } from './media.ts';
 import { type ListMeta, partialMetadataListOf, partialMetadataOf } from './partial-metadata.ts';
-import { type IncludeObject, tableOf } from './table.ts';
+import { isProtobuf, protobufEvent, protobufItem, protobufList, protobufOf } from './protobuf.ts';
+import { tableOf } from './table.ts';
 
 export interface Encoded {
   readonly contentType: string;
   readonly body: HttpResponse['body'];
-}
-
-export interface EncodeContext {
-  readonly memo: EncodedMemo;
-  readonly served: ServedResource;
-  readonly representation: Representation;
-  readonly include: IncludeObject;
-  readonly nowMs: number;
 }
 
 /** Any value: Status, discovery, reviews. */
@@ -31,6 +24,13 @@ export function encodeValue(
   value: object,
   representation: Pick<Representation, 'format' | 'pretty'>,
 ): Encoded & { readonly body: Buffer } {
+  if (representation.format === 'protobuf') {
+    const body = protobufOf(value);
+    // What has no protobuf form is told in JSON, which every client of protobuf reads.
+    return body === undefined
+      ? encodeValue(value, { format: 'json', pretty: representation.pretty })
+      : { contentType: protobufType, body };
+  }
   const text =
     representation.format === 'yaml'
       ? yamlOf(value, { version: '1.1', aliasDuplicateObjects: false, lineWidth: 0 })
@@ -43,12 +43,9 @@ function isPlainJson({ as, format, pretty }: Representation): boolean {
   return as === 'Object' && format === 'json' && !pretty;
 }
 
-function servedOf(item: StoredObject, { conversion }: ServedResource): KubeObject {
-  return conversion ? conversion.toServed(item.object) : item.object;
-}
-
 /** A stored object. */
 export function encodeItem(item: StoredObject, context: EncodeContext): Encoded {
+  if (isProtobuf(context)) return { contentType: protobufType, body: protobufItem(item, context) };
   if (!isPlainJson(context.representation) || context.served.conversion)
     return encodeObject(servedOf(item, context.served), context);
   return { contentType: 'application/json', body: item.json() };
@@ -79,6 +76,7 @@ export function encodeList(items: readonly StoredObject[], meta: ListMeta, conte
   const { representation, served, include, nowMs } = context;
   const { group, version, listKind } = served.resource;
   const type = { kind: listKind, apiVersion: group === '' ? version : `${group}/${version}` };
+  if (isProtobuf(context)) return { contentType: protobufType, body: protobufList(items, meta, context) };
   if (isPlainJson(representation) && !served.conversion)
     return { contentType: 'application/json', body: encodeListJson(items, { ...type, metadata: meta }) };
   const objects = items.map((item) => servedOf(item, served));
@@ -94,8 +92,6 @@ export function encodeList(items: readonly StoredObject[], meta: ListMeta, conte
   }
 }
 
-export type WatchEventType = 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
-
 const newline = Buffer.from('}\n');
 const heads: Readonly<Record<WatchEventType, Buffer>> = {
   ADDED: Buffer.from('{"type":"ADDED","object":'),
@@ -105,20 +101,11 @@ const heads: Readonly<Record<WatchEventType, Buffer>> = {
   ERROR: Buffer.from('{"type":"ERROR","object":'),
 };
 
-/** What a watcher is told of. */
-export interface WatchEvent {
-  readonly type: WatchEventType;
-  readonly item: StoredObject;
-  /** Of the change; another than the object's own when it is gone. */
-  readonly revision: number;
-  /** What the line is kept beside for other watchers; undefined: nobody else sees it. */
-  readonly change?: object;
-}
-
-/** One line of a watch. Watches are JSON whatever the list's format is. @param first the columns go with the first table only */
+/** One line of a watch, or one frame of protobuf. Watches are JSON else, whatever the list's format is. @param first the columns go with the first table only */
 export function encodeWatchEvent(event: WatchEvent, context: EncodeContext, first: boolean): Buffer {
   const { representation, served, memo } = context;
   const { type, item, revision, change } = event;
+  if (isProtobuf(context)) return protobufEvent(event, context);
   if (representation.as !== 'Object') return lineOf(type, viewOf(event, context, first));
   if (type === 'BOOKMARK') return lineOf(type, item.object);
   const make = () => {
@@ -127,10 +114,6 @@ export function encodeWatchEvent(event: WatchEvent, context: EncodeContext, firs
   };
   if (change === undefined) return make();
   return memo.of(change, served.conversion ? `${type} ${served.resource.version}` : type, make);
-}
-
-function atRevision(item: StoredObject, revision: number): StoredObject {
-  return revision === item.revision ? item : item.at(revision);
 }
 
 function viewOf({ type, item, revision }: WatchEvent, context: EncodeContext, first: boolean): object {

@@ -21,7 +21,9 @@ export function encodeContinueToken({ revision, start }: ContinueToken): string 
 
 /** @throws StatusError BadRequest */
 export function decodeContinueToken(text: string): ContinueToken {
-  const wrong = (why: string) => badRequestError(`continue key is not valid: ${why}`);
+  const wrong = (why: string) => badRequestError(`invalid continue token: continue key is not valid: ${why}`);
+  const stray = text.search(/[^\w-]/);
+  if (stray !== -1) throw wrong(`illegal base64 data at input byte ${stray}`);
   let token: unknown;
   try {
     token = parseJson(Buffer.from(text, 'base64url').toString('utf8')).value;
@@ -29,11 +31,11 @@ export function decodeContinueToken(text: string): ContinueToken {
     throw wrong(cause instanceof Error ? cause.message : String(cause));
   }
   const { v, rv, start } = (token ?? {}) as { v?: unknown; rv?: unknown; start?: unknown };
-  if (v !== version) throw wrong('server does not recognize this encoded version');
+  if (v !== version) throw wrong(`server does not recognize this encoded version ${String(v ?? '')}`);
+  if (typeof rv !== 'number' || !Number.isSafeInteger(rv) || rv === 0)
+    throw wrong('incorrect encoded start resourceVersion (version meta.k8s.io/v1)');
   if (typeof start !== 'string' || start === '') throw wrong('encoded start key empty (version meta.k8s.io/v1)');
   // A key that climbs out of the list's prefix would read other kinds.
   if (start.startsWith('/') || start.split('/').includes('..')) throw wrong(start);
-  if (typeof rv !== 'number' || !Number.isSafeInteger(rv) || rv === 0)
-    throw wrong('incorrect encoded start resourceVersion (version meta.k8s.io/v1)');
   return { revision: rv, start };
 }

@@ -17,7 +17,7 @@ export const bindingVerbs: SubresourceVerbs = {
   async create(scope) {
     const { request, info, deps } = scope;
     const dryRun = dryRunOf(info.query.getAll('dryRun'), 'CreateOptions');
-    const { value } = parseBody(await readBody(request), header(request.headers, 'content-type'));
+    const { value } = parseBody(await readBody(request), header(request.headers, 'content-type'), 'Binding');
     const binding = value as unknown as KubeObject & {
       readonly target?: { readonly kind?: string; readonly name?: string };
     };

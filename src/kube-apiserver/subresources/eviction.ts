@@ -24,7 +24,7 @@ interface Budget extends KubeObject {
 export const evictionVerbs: SubresourceVerbs = {
   async create(scope) {
     const { request, info } = scope;
-    const { value } = parseBody(await readBody(request), header(request.headers, 'content-type'));
+    const { value } = parseBody(await readBody(request), header(request.headers, 'content-type'), 'Eviction');
     const eviction = value as unknown as KubeObject & { readonly deleteOptions?: DeleteOptions };
     const name = eviction.metadata?.name;
     if (name && name !== info.name) throw badRequestError('name in URL does not match name in Eviction object');

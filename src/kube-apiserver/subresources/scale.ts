@@ -25,7 +25,7 @@ export const scaleVerbs: SubresourceVerbs = {
   },
   async update(scope) {
     const body = await readBody(scope.request);
-    const { value } = parseBody(body, header(scope.request.headers, 'content-type'));
+    const { value } = parseBody(body, header(scope.request.headers, 'content-type'), 'Scale');
     return write(scope, () => value);
   },
   async patch(scope) {

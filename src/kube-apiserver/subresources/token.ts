@@ -47,7 +47,7 @@ export function tokenVerbs(options: {
     async create(scope) {
       const { request, info, deps } = scope;
       const account = await readStored({ ...scope, info: { ...info, query: new URLSearchParams() } });
-      const { value } = parseBody(await readBody(request), header(request.headers, 'content-type'));
+      const { value } = parseBody(await readBody(request), header(request.headers, 'content-type'), 'TokenRequest');
       if (value === null || typeof value !== 'object' || Array.isArray(value))
         throw badRequestError('expected a TokenRequest');
       const asked = value as unknown as KubeObject & { readonly spec?: TokenRequestSpec };

@@ -62,7 +62,8 @@ export function validateNodeUpdate(node: KubeObject, old: KubeObject): FieldErro
   if (!equal(fixed(spec), fixed(before)))
     errors.push(
       forbidden(
-        '',
+        // As Go prints a path of nothing.
+        '[]',
         'node updates may only change labels, taints, or capacity (or configSource, if the DynamicKubeletConfig feature gate is enabled)',
       ),
     );
