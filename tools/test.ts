@@ -2,7 +2,7 @@
  * `npm test`: every test that needs no special rights (`*.test.ts`). `--root` runs `*.root.test.ts` instead: those need root
  * and the reference packages, and run in a network and mount namespace of their own with loopback as the only interface, so that
  * no address of a test can leave the machine. `--changed` runs those that what has changed can break, `--times` prints the slowest files, `--verbose` each
- * test. `--second-try` runs a file that failed once more, alone, and says so: what passes only then hangs on the machine's load, and is still a bug.
+ * test. With CI=true a file that failed runs once more, alone: what passes only then hangs on the machine's load, and is still a bug.
  * Other arguments narrow the run to files whose path contains one of them.
  * Ends with one line, `N passed, N failed`.
  */
@@ -50,11 +50,7 @@ const verbose = process.argv.includes('--verbose');
 const fileMs = new Map<string, number>();
 const first = await runFiles(files, wantsRoot ? 1 : 2);
 let { passed, failed } = first;
-if (
-  process.argv.includes('--second-try') &&
-  first.failedFiles.length > 0 &&
-  first.failedFiles.length <= secondTriesMax
-) {
+if (process.env['CI'] === 'true' && first.failedFiles.length > 0 && first.failedFiles.length <= secondTriesMax) {
   for (const file of first.failedFiles) {
     process.stdout.write(`second try: ${relative(root, file)}\n`);
     const again = await runFiles([file], 1);
