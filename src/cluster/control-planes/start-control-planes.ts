@@ -4,6 +4,7 @@
  */
 import { createServer } from 'node:net';
 import { makeFolder, removeTree } from '#host/files.ts';
+import { lockFile } from '#host/lock-file.ts';
 import type { KubeClient } from '#kube-client/client.ts';
 import type { KeyPair } from '#pki/certificate-authority.ts';
 import { Scope } from '#std/scope.ts';
@@ -56,6 +57,7 @@ async function start(config: ControlPlanesConfig, deps: ClusterDeps, scope: Scop
   const { clock, prng, log, phase } = deps;
   const { paths, name, nodeName } = config;
   await Promise.all([makeFolder(paths.data, 0o700), makeFolder(paths.run, 0o700)]);
+  scope.use(await lockFile(`${paths.run}/up.lock`));
   const known = await readLayout(paths);
   const layout = known ?? (await makeLayout(config));
   if (known === undefined) await writeLayout(paths, layout);

@@ -8,6 +8,7 @@ import { type Etcd, startEtcd } from '#etcd/start.ts';
 import { createEtcdClient } from '#etcd-client/client.ts';
 import { hostDisk } from '#host/disk.ts';
 import { makeFolder, readIfThere, removeTree, replaceFile } from '#host/files.ts';
+import { lockFile } from '#host/lock-file.ts';
 import type { Channel } from '#rpc/call.ts';
 import { utf8Encode } from '#std/bytes.ts';
 import type { Clock } from '#std/clock.ts';
@@ -51,7 +52,7 @@ export interface Server {
 export const loopback = '127.0.0.1';
 const electionTimeoutMs = 1000;
 /** Longer than an election takes, however the votes fall. */
-const checkTimeoutMs = 4000;
+const checkTimeoutMs = 3000;
 
 /** Resolves when it serves, or was asked to end before. Needs a majority of the others. */
 export async function startServer(config: ServerConfig, deps: ServerDeps): Promise<Server> {
@@ -69,6 +70,8 @@ async function start(config: ServerConfig, deps: ServerDeps, scope: Scope): Prom
   const { clock, log } = deps;
   const own = planePaths(paths, name);
   await makeFolder(paths.run, 0o700);
+  // Before anything that one which runs already has made.
+  scope.use(await lockFile(own.lock));
   const stopAsked = Promise.withResolvers<void>();
   let phase: PlaneStatus['phase'] = 'starting';
   let etcd: Etcd | undefined;
