@@ -31,6 +31,11 @@ export class PeerLink implements AsyncDisposable {
     this.#picked = 0;
   }
 
+  /** How many addresses there are. */
+  get addresses(): number {
+    return this.#urls.length;
+  }
+
   /** The address to try now. */
   pick(): string {
     return this.#urls[this.#picked]!;

@@ -3,6 +3,7 @@
  * there; snapshots; probes (upstream: rafthttp's peer). And a remote, which has only the posts.
  */
 import { type Message, MessageType } from '#api-etcd/gen/raft.ts';
+import type { BodySink, BodySource } from '#transport/http.ts';
 import { hexId, type PeerContext, type PeerTls } from './context.ts';
 import { PeerLink } from './peer-link.ts';
 import type { SnapshotDatabase } from './peer-network.ts';
@@ -69,8 +70,10 @@ export class Peer implements AsyncDisposable {
     this.#snapshots.send(message, database);
   }
 
-  writerOf(kind: StreamKind): StreamWriter {
-    return kind === 'msgapp' ? this.#msgApp : this.#message;
+  /** The peer reads from here from now on. */
+  attach(kind: StreamKind, sink: BodySink): BodySource {
+    for (const reader of this.#readers) reader.peerIsThere();
+    return (kind === 'msgapp' ? this.#msgApp : this.#message).attach(sink);
   }
 
   update(urls: readonly string[]): void {

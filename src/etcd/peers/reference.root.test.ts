@@ -155,56 +155,68 @@ function follow(message: Message, { ours }: Pair): void {
   }
 }
 
-/** A leader whose log is what theirs proposes; what is sent is committed when it is acknowledged. */
+/** A leader whose log is what theirs proposes; what is sent is committed when it is acknowledged, and sent again until it is. */
 class Leader {
   readonly #term: number;
-  #lastIndex: number;
-  #lastTerm: number;
-  #elected = false;
-  #commit = 0;
+  readonly #baseIndex: number;
+  readonly #baseTerm: number;
+  readonly #entries: Entry[] = [];
+  /** Of the last entry that theirs has. */
+  #match: number;
 
   /** @param position of the last entry that both have */
   constructor(position: { readonly term: number; readonly lastIndex: number; readonly lastTerm: number }) {
     this.#term = position.term;
-    this.#lastIndex = position.lastIndex;
-    this.#lastTerm = position.lastTerm;
+    this.#baseIndex = position.lastIndex;
+    this.#baseTerm = position.lastTerm;
+    this.#match = position.lastIndex;
   }
 
   react(message: Message, pair: Pair): void {
     switch (message.type) {
       case MessageType.MsgVoteResp:
-        if (!this.#elected && !message.reject) this.elect(pair);
+        if (this.#entries.length === 0 && !message.reject) this.elect(pair);
         return;
       case MessageType.MsgAppResp:
-        if (message.reject) return;
-        this.#commit = message.index;
-        this.beat(pair);
+        if (message.reject || message.index <= this.#match) return;
+        this.#match = message.index;
+        this.#send(pair, { type: MessageType.MsgHeartbeat, commit: this.#match });
         return;
       case MessageType.MsgProp:
-        for (const { data } of message.entries) this.#append(data, pair);
+        for (const { data } of message.entries) this.#add(data);
+        this.#replicate(pair);
         return;
       case MessageType.MsgReadIndex:
-        this.#send(pair, { type: MessageType.MsgReadIndexResp, index: this.#commit, entries: message.entries });
+        this.#send(pair, { type: MessageType.MsgReadIndexResp, index: this.#match, entries: message.entries });
         return;
     }
   }
 
   /** Campaigns, or says that it leads. */
   beat(pair: Pair): void {
-    const campaign = { type: MessageType.MsgVote, index: this.#lastIndex, logTerm: this.#lastTerm };
-    this.#send(pair, this.#elected ? { type: MessageType.MsgHeartbeat, commit: this.#commit } : campaign);
+    if (this.#entries.length === 0) {
+      this.#send(pair, { type: MessageType.MsgVote, index: this.#baseIndex, logTerm: this.#baseTerm });
+      return;
+    }
+    this.#send(pair, { type: MessageType.MsgHeartbeat, commit: this.#match });
+    this.#replicate(pair);
   }
 
   elect(pair: Pair): void {
-    this.#elected = true;
-    this.#append(undefined, pair);
+    this.#add(undefined);
+    this.#replicate(pair);
   }
 
-  #append(data: Uint8Array | undefined, pair: Pair): void {
-    const index = this.#lastIndex++;
-    const entries = [Entry.create({ term: this.#term, index: index + 1, ...(data && { data }) })];
-    this.#send(pair, { type: MessageType.MsgApp, index, logTerm: this.#lastTerm, entries, commit: this.#commit });
-    this.#lastTerm = this.#term;
+  #add(data: Uint8Array | undefined): void {
+    const index = this.#baseIndex + this.#entries.length + 1;
+    this.#entries.push(Entry.create({ term: this.#term, index, ...(data && { data }) }));
+  }
+
+  #replicate(pair: Pair): void {
+    const entries = this.#entries.slice(this.#match - this.#baseIndex);
+    if (entries.length === 0) return;
+    const logTerm = this.#match === this.#baseIndex ? this.#baseTerm : this.#term;
+    this.#send(pair, { type: MessageType.MsgApp, index: this.#match, logTerm, entries, commit: this.#match });
   }
 
   #send({ ours, theirs }: Pair, init: Partial<Message>): void {

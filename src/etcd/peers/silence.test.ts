@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { Entry, Message, MessageType } from '#api-etcd/gen/raft.ts';
 import { drainTurns } from '#host/event-loop.ts';
 import { VirtualClock } from '#std/virtual-clock.ts';
+import { freePorts } from '#testkit/etcd-process.ts';
 import { connect, type RecordingMember, startRecordingMember, streamsOf } from './recording-member.suite.ts';
 
 const idA = 10n;
@@ -117,4 +118,18 @@ test('a peer that reads nothing any more is cut off when its time is up', async 
   assert.ok(a.logged.some((line) => line.includes('i/o timeout')));
   socket.destroy();
   server.close();
+});
+
+test('a peer that is away is dialled less and less often, and at once when it comes back', async () => {
+  const clock = new VirtualClock();
+  await using a = await startRecordingMember({ id: idA, clock });
+  const [port] = await freePorts(1);
+  a.network.addPeer(idB, [`http://127.0.0.1:${port}`]);
+  await drainTurns(20);
+  for (let i = 0; i < 40; i++) await clock.advance(250, () => drainTurns(4));
+  // Both readers wait a whole second by now; the clock stands still from here on.
+  await using b = await startRecordingMember({ id: idB, port: port! });
+  b.network.addPeer(idA, [a.url]);
+  await b.until(() => streamsOf(b) === 2);
+  await a.until(() => a.network.activeSinceMs(idB) !== undefined);
 });

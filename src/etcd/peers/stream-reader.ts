@@ -1,9 +1,9 @@
 /**
  * The end of a stream that reads: it dials the peer, asks for the stream, gives what arrives to the member, and dials again when the
- * stream is lost, ten times a second at most (upstream: rafthttp's streamReader).
+ * stream is lost: ten times a second at first, as upstream, then less and less often, and at once when the peer shows that it is there
+ * (upstream: rafthttp's streamReader).
  */
 import type { Message } from '#api-etcd/gen/raft.ts';
-import { sleep } from '#std/clock.ts';
 import type { BodySource, HttpResponse } from '#transport/http.ts';
 import { isLinkHeartbeat, MessageDecoder } from './codec/message-stream.ts';
 import { MsgAppDecoder } from './codec/msgapp-stream.ts';
@@ -16,7 +16,9 @@ import type { StreamKind } from './stream-writer.ts';
 import type { PeerTraffic } from './traffic.ts';
 import { knowsStreams } from './version-check.ts';
 
-const dialEveryMs = 100;
+/** Between two dials of the same address: at first, and to a peer that has not been there for long. */
+const dialEveryMsMin = 100;
+const dialEveryMsMax = 1000;
 
 export class StreamReader implements AsyncDisposable {
   readonly #kind: StreamKind;
@@ -27,6 +29,8 @@ export class StreamReader implements AsyncDisposable {
   readonly #traffic: PeerTraffic;
   readonly #stop = new AbortController();
   readonly #done: Promise<void>;
+  #failures = 0;
+  #wake: (() => void) | undefined;
 
   constructor(options: {
     readonly kind: StreamKind;
@@ -49,15 +53,40 @@ export class StreamReader implements AsyncDisposable {
     await this.#done;
   }
 
+  /** The peer is there, it has just dialled this member: there is no need to wait any more. */
+  peerIsThere(): void {
+    this.#failures = 0;
+    this.#wake?.();
+  }
+
   async #run(): Promise<void> {
     const { clock } = this.#context;
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
+    while (!this.#stop.signal.aborted) {
       const startedMs = clock.monotonicMs();
       await this.#once();
-      const waitMs = Math.max(0, startedMs + dialEveryMs - clock.monotonicMs());
-      await sleep(clock, waitMs, signal).catch(() => {});
+      const everyMs = Math.min(dialEveryMsMin * 2 ** Math.floor(this.#failures / this.#link.addresses), dialEveryMsMax);
+      await this.#pause(startedMs + everyMs - clock.monotonicMs());
     }
+  }
+
+  /** Until the time is over, the peer is there, or the reader is stopped. */
+  #pause(ms: number): Promise<void> {
+    const { signal } = this.#stop;
+    return new Promise((resolve) => {
+      if (signal.aborted || ms <= 0) {
+        resolve();
+        return;
+      }
+      const over = () => {
+        timer[Symbol.dispose]();
+        signal.removeEventListener('abort', over);
+        this.#wake = undefined;
+        resolve();
+      };
+      const timer = this.#context.clock.after(ms, over);
+      signal.addEventListener('abort', over);
+      this.#wake = over;
+    });
   }
 
   /** One stream, from dialling to its end. */
@@ -66,9 +95,11 @@ export class StreamReader implements AsyncDisposable {
     try {
       response = await this.#dial();
     } catch (error) {
+      this.#failures++;
       this.#lost('dial', error);
       return;
     }
+    this.#failures = 0;
     this.#status.activate();
     try {
       await this.#read(response);

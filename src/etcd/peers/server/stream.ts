@@ -27,7 +27,7 @@ export function streamHandler(server: PeerServer): PathHandler {
         throw peerError('senderNotFound');
       }
       if (header(request.headers, 'x-raft-to') !== hexId(localId)) throw peerError('toMismatch');
-      return { status: 200, headers, body: emptyBytes, push: (sink) => peer.writerOf(kind).attach(sink) };
+      return { status: 200, headers, body: emptyBytes, push: (sink) => peer.attach(kind, sink) };
     });
   };
 }
