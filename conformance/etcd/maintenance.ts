@@ -51,6 +51,64 @@ export const maintenanceScenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'downgrade: one minor version at a time',
+    async run({ channel, note }) {
+      const downgrade = (action: 0 | 1 | 2, version = '') =>
+        note(channel.unary(Maintenance.methods.downgrade, { action, version }));
+      for (const version of ['', 'x', '3', '3.5', '3.6', '3.3', '3.5.0', '4.4', '3.4.1.2', '3.4', '3.4.7'])
+        await downgrade(0, version);
+      await downgrade(2);
+      // The reference would begin one and wait for its own answer in vain.
+      await downgrade(1, '3.3');
+    },
+  },
+  {
+    name: 'the alarm CORRUPT: nothing is written any more, reading goes on',
+    async run({ client, channel, note }) {
+      const { header } = await channel.unary(Maintenance.methods.status, {});
+      const memberID = header!.memberId;
+      const alarm = (action: 1 | 2) =>
+        channel
+          .unary(Maintenance.methods.alarm, AlarmRequest.create({ action, memberID, alarm: 2 }))
+          .then(() => 'done');
+      await client.put({ key: bytes('corrupt'), value: bytes('1') });
+      await note(alarm(1));
+      await note(client.put({ key: bytes('corrupt') }));
+      await note(client.deleteRange({ key: bytes('corrupt') }));
+      await note(client.txn({ success: [] }));
+      await note(
+        client.txn({
+          success: [
+            {
+              request: {
+                case: 'requestDeleteRange',
+                value: { key: bytes('corrupt'), rangeEnd: bytes(''), prevKv: false },
+              },
+            },
+          ],
+        }),
+      );
+      await note(client.compact({ revision: 1 << 30 }));
+      await note(client.leaseGrant({ id: 61n, ttl: 100 }));
+      await note(client.leaseRevoke({ id: 61n }));
+      await note(client.range({ key: bytes('corrupt') }));
+      await note(client.range({ key: bytes('corrupt'), serializable: true }));
+      await note(alarm(2));
+      await note(client.put({ key: bytes('corrupt') }));
+    },
+  },
+  {
+    name: 'the hash of the backend stays while nothing is written',
+    async run({ client, channel, note }) {
+      const hash = async () => (await channel.unary(Maintenance.methods.hash, {})).hash;
+      const first = await hash();
+      const second = await hash();
+      await client.put({ key: bytes('hashed') });
+      const third = await hash();
+      await note(Promise.resolve({ same: first === second, changed: second !== third }));
+    },
+  },
+  {
     name: 'health, as gRPC has it',
     async run({ channel, note }) {
       await note(channel.unary(Health.methods.check, { service: '' }));

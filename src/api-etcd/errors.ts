@@ -73,6 +73,7 @@ const table = {
   badLeaderTransferee: [Code.FailedPrecondition, 'etcdserver: bad leader transferee'],
   wrongDowngradeVersionFormat: [Code.InvalidArgument, 'etcdserver: wrong downgrade target version format'],
   invalidDowngradeTargetVersion: [Code.InvalidArgument, 'etcdserver: invalid downgrade target version'],
+  downgradeInProcess: [Code.FailedPrecondition, 'etcdserver: cluster has a downgrade job in progress'],
   noInflightDowngrade: [Code.FailedPrecondition, 'etcdserver: no inflight downgrade job'],
   canceled: [Code.Canceled, 'etcdserver: request canceled'],
 } as const satisfies Readonly<Record<string, readonly [Code, string]>>;

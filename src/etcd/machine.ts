@@ -35,6 +35,7 @@ import { headerAt } from './header.ts';
 import { txnCost } from './kv/quota.ts';
 import { checkPutAgainst, checkTxnAgainst, comparePath, deleteRange, put, txn } from './kv/write.ts';
 import { Leases } from './lease/leases.ts';
+import { type DowngradeInfo, noDowngrade } from './maintenance/downgrade-info.ts';
 
 export type ApplyResponse =
   | PutResponse
@@ -64,6 +65,7 @@ export interface MachineState {
   readonly confState: ConfState;
   /** Empty until the cluster has agreed on one. */
   readonly clusterVersion: string;
+  readonly downgrade: DowngradeInfo;
 }
 
 export class Machine {
@@ -75,8 +77,18 @@ export class Machine {
   readonly #alarms: Map<string, AlarmMember>;
   confState: ConfState;
   clusterVersion: string;
+  downgrade: DowngradeInfo;
 
-  constructor({ store, leases, alarms, auth, members, confState, clusterVersion }: Partial<MachineState> = {}) {
+  constructor({
+    store,
+    leases,
+    alarms,
+    auth,
+    members,
+    confState,
+    clusterVersion,
+    downgrade,
+  }: Partial<MachineState> = {}) {
     this.store = store ?? new Store();
     this.leases = leases ?? new Leases();
     this.auth = auth ?? new AuthStore();
@@ -84,10 +96,11 @@ export class Machine {
     this.#alarms = new Map([...(alarms ?? [])].map((alarm) => [alarmKey(alarm), alarm]));
     this.confState = confState ?? ConfState.create();
     this.clusterVersion = clusterVersion ?? '';
+    this.downgrade = downgrade ?? noDowngrade;
   }
 
   fork(): Machine {
-    const { store, leases, auth, members, confState, clusterVersion } = this;
+    const { store, leases, auth, members, confState, clusterVersion, downgrade } = this;
     return new Machine({
       store: store.fork(),
       leases: leases.fork(),
@@ -96,6 +109,7 @@ export class Machine {
       members: members.fork(),
       confState,
       clusterVersion,
+      downgrade,
     });
   }
 
@@ -167,6 +181,10 @@ export class Machine {
     }
     if (request.alarm !== undefined) return this.#alarm(request.alarm);
     if (request.clusterVersionSet !== undefined) this.clusterVersion = request.clusterVersionSet.ver;
+    if (request.downgradeInfoSet !== undefined) {
+      const { enabled, ver } = request.downgradeInfoSet;
+      this.downgrade = enabled ? { enabled, targetVersion: ver } : noDowngrade;
+    }
     if (request.clusterMemberAttrSet !== undefined) {
       const { memberID, memberAttributes } = request.clusterMemberAttrSet;
       if (memberAttributes !== undefined) this.members.setAttributes(memberID, memberAttributes);

@@ -15,6 +15,7 @@ import { memberJson, parseMember } from '../cluster/member-json.ts';
 import { type ClusterMember, Members } from '../cluster/members.ts';
 import { Leases } from '../lease/leases.ts';
 import { Machine } from '../machine.ts';
+import { type DowngradeInfo, noDowngrade } from '../maintenance/downgrade-info.ts';
 import { recordKey } from '../maintenance/hash-kv.ts';
 import { confStateJson, parseConfState } from './conf-state-json.ts';
 
@@ -26,9 +27,14 @@ export interface AppliedPlace {
 
 /** @param machine nobody changes it while the file is being written: a fork */
 export function backendFile(machine: Machine, applied: AppliedPlace): BboltFile {
-  const { store, leases, alarms, members, clusterVersion } = machine;
+  return layOut(backendBuckets(machine, applied));
+}
+
+/** In order of names. */
+export function backendBuckets(machine: Machine, applied: AppliedPlace): readonly BucketSource[] {
+  const { store, leases, alarms, members } = machine;
   const bucket = (name: string, pairs: readonly Pair[] = []): BucketSource => ({ name, pairs: () => sorted(pairs) });
-  return layOut([
+  return [
     bucket(
       'alarm',
       alarms.map((alarm) => ({ key: AlarmMember.encode(alarm), value: nothing })),
@@ -42,7 +48,7 @@ export function backendFile(machine: Machine, applied: AppliedPlace): BboltFile 
       'authUsers',
       machine.auth.users.map((user) => ({ key: Buffer.from(user.name), value: User.encode(user) })),
     ),
-    bucket('cluster', clusterVersion === '' ? [] : [{ key: text('clusterVersion'), value: text(clusterVersion) }]),
+    bucket('cluster', clusterPairs(machine)),
     {
       name: 'key',
       *pairs() {
@@ -65,7 +71,30 @@ export function backendFile(machine: Machine, applied: AppliedPlace): BboltFile 
       members.removedIds.map((id) => ({ key: text(id.toString(16)), value: text('removed') })),
     ),
     bucket('meta', metaPairs(machine, applied)),
-  ]);
+  ];
+}
+
+function clusterPairs({ clusterVersion, downgrade: { enabled, targetVersion } }: Machine): Pair[] {
+  const pairs: Pair[] = [];
+  if (clusterVersion !== '') pairs.push({ key: text('clusterVersion'), value: text(clusterVersion) });
+  if (enabled)
+    pairs.push({ key: text('downgrade'), value: text(JSON.stringify({ 'target-version': targetVersion, enabled })) });
+  return pairs;
+}
+
+function readDowngrade(json: Buffer | undefined): DowngradeInfo {
+  if (json === undefined) return noDowngrade;
+  try {
+    const { 'target-version': targetVersion = '', enabled = false } = JSON.parse(json.toString()) as DowngradeJson;
+    return enabled ? { enabled, targetVersion } : noDowngrade;
+  } catch (error) {
+    throw new BboltError('the downgrade is not JSON', { cause: error });
+  }
+}
+
+interface DowngradeJson {
+  readonly 'target-version'?: string;
+  readonly enabled?: boolean;
 }
 
 /** @throws BboltError for a damaged file */
@@ -90,7 +119,8 @@ export function readBackend(file: Buffer): { readonly machine: Machine; readonly
     if (lease !== 0n) leases.attach(version.key, lease);
   }
   const alarms = [...reader.pairs('alarm')].map(({ key }) => AlarmMember.decode(key));
-  const clusterVersion = mapOf(reader, 'cluster').get('clusterVersion')?.toString() ?? '';
+  const cluster = mapOf(reader, 'cluster');
+  const clusterVersion = cluster.get('clusterVersion')?.toString() ?? '';
   const members: ClusterMember[] = [];
   for (const { key, value } of reader.pairs('members')) members.push({ id: idOf(key), ...parseMember(value) });
   const removed = [...reader.pairs('members_removed')].map(({ key }) => idOf(key));
@@ -105,6 +135,7 @@ export function readBackend(file: Buffer): { readonly machine: Machine; readonly
       // Before 3.5 the backend did not say: whoever is a member and no learner votes.
       confState: confState === undefined ? confStateOf(members) : parseConfState(confState),
       clusterVersion,
+      downgrade: readDowngrade(cluster.get('downgrade')),
     }),
     applied: { index: uint64Of(meta.get('consistent_index')), term: uint64Of(meta.get('term')) },
   };

@@ -5,6 +5,8 @@ import { type BoundService, bind } from '#rpc/call.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import type { Member } from '../member.ts';
 import { serverVersion } from '../version.ts';
+import { downgrade } from './downgrade.ts';
+import { hashOfBackend } from './hash.ts';
 import { hashKvInSlices } from './hash-kv.ts';
 import { sendSnapshot } from './snapshot.ts';
 
@@ -29,7 +31,7 @@ export function maintenanceService(member: Member, authenticator: Authenticator)
         isLearner: member.isLearner,
         storageVersion: '',
         dbSizeQuota: member.quotaBytes,
-        downgradeInfo: { enabled: false, targetVersion: '' },
+        downgradeInfo: member.machine.downgrade,
       };
     },
 
@@ -44,6 +46,17 @@ export function maintenanceService(member: Member, authenticator: Authenticator)
       authenticator.checkAdmin(context);
       const header = member.header();
       return { header, ...(await hashKvInSlices(member.store.fork(), revision)) };
+    },
+
+    async hash(_request, context) {
+      authenticator.checkAdmin(context);
+      const header = member.header();
+      return { header, hash: await hashOfBackend(member.machine.fork()) };
+    },
+
+    async downgrade(request, context) {
+      authenticator.checkAdmin(context);
+      return await downgrade(member, request, authenticator.callerOf(context));
     },
 
     async snapshot(_request, sink, context) {

@@ -51,7 +51,10 @@ export function peerSource(member: Member): PeerSource {
       if (member.machine.leases.get(id) === undefined) throw peerError('leaseNotFound');
       return timeToLive(member, id, keys);
     },
-    downgradeEnabled: async () => false,
+    async downgradeEnabled() {
+      await member.linearized();
+      return member.machine.downgrade.enabled;
+    },
   };
 }
 
