@@ -59,9 +59,10 @@ export function checkHouse(root: string): string[] {
     }
     graph.set(file, targets);
     if (!test && !generated && !mayTouchTheMachine.has(partName))
-      for (const { name: used, line } of uses) {
+      for (const { name: used, offset } of uses) {
         const ban = banned.find((entry) => entry.name === used);
-        if (ban !== undefined) findings.push(`${name}:${line}: ${used} is banned here; ${ban.instead}`);
+        const line = () => text.slice(0, offset).split('\n').length;
+        if (ban !== undefined) findings.push(`${name}:${line()}: ${used} is banned here; ${ban.instead}`);
       }
   }
   for (const cycle of cycles(graph))
@@ -126,7 +127,7 @@ function checkImport({ source, file, partName, part, specifier, test }: ImportTo
 
 interface Reading {
   imports: { specifier: string; typeOnly: boolean }[];
-  uses: { name: string; line: number }[];
+  uses: { name: string; offset: number }[];
 }
 
 function read(file: string, text: string): Reading {
@@ -141,22 +142,21 @@ function read(file: string, text: string): Reading {
     for (const item of entry.entries)
       if (item.moduleRequest) imports.push({ specifier: item.moduleRequest.value, typeOnly: item.isType });
   const uses: Reading['uses'] = [];
-  const lineOf = (offset: number) => text.slice(0, offset).split('\n').length;
   new Visitor({
     MemberExpression(expression) {
       if (expression.object.type !== 'Identifier' || expression.computed || expression.property.type !== 'Identifier')
         return;
       const { name } = expression.object;
       if (name === 'Date' && pureDateMembers.has(expression.property.name)) return;
-      uses.push({ name: `${name}.${expression.property.name}`, line: lineOf(expression.start) });
-      if (name === 'Date' || name === 'performance') uses.push({ name, line: lineOf(expression.start) });
+      uses.push({ name: `${name}.${expression.property.name}`, offset: expression.start });
+      if (name === 'Date' || name === 'performance') uses.push({ name, offset: expression.start });
     },
     CallExpression(call) {
-      if (call.callee.type === 'Identifier') uses.push({ name: call.callee.name, line: lineOf(call.start) });
+      if (call.callee.type === 'Identifier') uses.push({ name: call.callee.name, offset: call.start });
     },
     NewExpression(expression) {
       if (expression.callee.type === 'Identifier' && expression.arguments.length === 0)
-        uses.push({ name: expression.callee.name, line: lineOf(expression.start) });
+        uses.push({ name: expression.callee.name, offset: expression.start });
     },
   }).visit(parsed.program);
   return { imports, uses };
