@@ -9,6 +9,8 @@ import {
   KubeConfig,
   KubernetesObjectApi,
   makeInformer,
+  PatchStrategy,
+  setHeaderOptions,
   type V1ConfigMap,
 } from '@kubernetes/client-node';
 import { Scope } from '#std/scope.ts';
@@ -55,6 +57,62 @@ test('typed verbs: create, read, list, replace, patch, delete, and a conflict', 
   });
   await core.deleteNamespacedConfigMap({ namespace, name: 'a' });
   await assert.rejects(core.readNamespacedConfigMap({ namespace, name: 'a' }), { code: 404 });
+});
+
+test('selectors, pages, patches of each kind, and the deletion of a collection', { timeout: 20_000 }, async () => {
+  await using scope = new Scope();
+  const core = (await connect(scope)).makeApiClient(CoreV1Api);
+  for (const name of ['a', 'b', 'c'])
+    await core.createNamespacedConfigMap({
+      namespace,
+      body: { ...configMap(name), metadata: { name, labels: { odd: String(name !== 'b') } } },
+    });
+  const names = (list: { items: V1ConfigMap[] }) => list.items.map(({ metadata }) => metadata?.name);
+  assert.deepEqual(names(await core.listNamespacedConfigMap({ namespace, labelSelector: 'odd=true' })), ['a', 'c']);
+  assert.deepEqual(names(await core.listNamespacedConfigMap({ namespace, fieldSelector: 'metadata.name=b' })), ['b']);
+  const page = await core.listNamespacedConfigMap({ namespace, limit: 2 });
+  assert.deepEqual([names(page), page.metadata?.remainingItemCount], [['a', 'b'], 1]);
+  const rest = await core.listNamespacedConfigMap({ namespace, limit: 2, _continue: page.metadata?._continue ?? '' });
+  assert.deepEqual([names(rest), rest.metadata?._continue], [['c'], undefined]);
+  const patches: readonly [type: string, body: object][] = [
+    [PatchStrategy.JsonPatch, [{ op: 'replace', path: '/data/a', value: '1' }]],
+    [PatchStrategy.MergePatch, { data: { a: '2' } }],
+    [PatchStrategy.StrategicMergePatch, { data: { a: '3' } }],
+  ];
+  for (const [index, [type, body]] of patches.entries()) {
+    const options = setHeaderOptions('Content-Type', type);
+    const patched = await core.patchNamespacedConfigMap({ namespace, name: 'a', body }, options);
+    assert.equal(patched.data?.['a'], String(index + 1), type);
+  }
+  const dry = await core.deleteNamespacedConfigMap({ namespace, name: 'a', dryRun: 'All' });
+  assert.equal(dry.status, 'Success');
+  await core.deleteCollectionNamespacedConfigMap({ namespace, labelSelector: 'odd=true' });
+  assert.deepEqual(names(await core.listNamespacedConfigMap({ namespace })), ['b']);
+});
+
+test('an invalid object is told with its causes', { timeout: 20_000 }, async () => {
+  await using scope = new Scope();
+  const core = (await connect(scope)).makeApiClient(CoreV1Api);
+  await assert.rejects(
+    core.createNamespacedService({ namespace, body: { metadata: { name: 's' }, spec: {} } }),
+    (error) => {
+      assert.ok(error instanceof ApiException);
+      assert.equal(error.code, 422);
+      const { reason, details } = JSON.parse(error.body as string) as {
+        reason: string;
+        details: { causes: { field: string; reason: string }[] };
+      };
+      assert.equal(reason, 'Invalid');
+      assert.deepEqual(
+        details.causes.map(({ field, reason }) => [field, reason]),
+        [['spec.ports', 'FieldValueRequired']],
+      );
+      return true;
+    },
+  );
+  await assert.rejects(core.createNamespacedConfigMap({ namespace: 'nowhere', body: configMap('a') }), { code: 404 });
+  await core.createNamespacedConfigMap({ namespace, body: configMap('a') });
+  await assert.rejects(core.createNamespacedConfigMap({ namespace, body: configMap('a') }), { code: 409 });
 });
 
 test('workloads, subresources and reviews', { timeout: 20_000 }, async () => {
