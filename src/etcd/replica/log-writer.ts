@@ -38,7 +38,7 @@ export interface LogWriterOptions {
 export class LogWriter implements AsyncDisposable {
   readonly #options: LogWriterOptions;
   #waiting: LogWrite[] = [];
-  /** Says only how far entries are committed; goes along with the next write. */
+  /** Says only how far entries are committed that are on disk; goes along with the next write. */
   #commit: HardState | undefined;
   #last: HardState | undefined;
   /** Checkpoints to write down, with who waits for it. */
@@ -66,15 +66,14 @@ export class LogWriter implements AsyncDisposable {
   write(write: LogWrite): void {
     if (this.#failed) return;
     const { entries, hardState, snapshot } = write;
-    if (entries.length === 0 && snapshot === undefined) {
-      if (hardState === undefined || !this.#mustSync(hardState)) {
-        if (hardState !== undefined) this.#commit = hardState;
-        // Nothing of it has to be durable, but it must not overtake what has.
-        if (this.#flushing === undefined) {
-          write.done();
-          return;
-        }
-      }
+    const isNews =
+      entries.length > 0 || snapshot !== undefined || (hardState !== undefined && this.#mustSync(hardState));
+    // Nothing of it has to be durable. But it must not overtake what has: a member that finds on its disk that more is committed than its
+    // log holds does not start.
+    if (!isNews && this.#flushing === undefined) {
+      this.#commit = hardState ?? this.#commit;
+      write.done();
+      return;
     }
     this.#waiting.push(write);
     this.#flushing ??= this.#flush();
@@ -159,8 +158,15 @@ export class LogWriter implements AsyncDisposable {
   async #writeCheckpoints(): Promise<void> {
     const { wal } = this.#options;
     for (let saved = this.#checkpoints[0]; saved !== undefined; saved = this.#checkpoints[0]) {
-      // Upstream believes in a state only when the log before it says that it is committed.
-      if (this.#commit !== undefined) await wal.append([], this.#commit);
+      // Upstream believes in a state only when the log before it says that it is committed. What says so may still wait behind entries: it
+      // is said here of what the state holds.
+      const known = this.#commit ?? this.#last;
+      const { index } = saved.place;
+      const hardState = known !== undefined && known.commit < index ? { ...known, commit: index } : this.#commit;
+      if (hardState !== undefined) {
+        await wal.append([], hardState);
+        this.#last = hardState;
+      }
       this.#commit = undefined;
       await wal.appendSnapshot(saved.place);
       await wal.sync();

@@ -213,11 +213,14 @@ export class Replica implements AsyncDisposable {
     this.#schedule();
   }
 
-  /** The state was replaced by one that came from the leader. */
+  /**
+   * The state was replaced by one that came from the leader. Entries before it that wait to be applied are passed over, and answered: raft
+   * counts what it has handed out.
+   */
   restarted(index: number): void {
     this.#appliedIndex = index;
-    this.#applying.length = 0;
     this.#applyAt = 0;
+    for (const { responses } of this.#applying.splice(0)) this.#answer(responses);
   }
 
   /** Ends the loop; what is on its way to the disk arrives. */
