@@ -85,14 +85,14 @@ async function run(settings: Settings, log: Log, scope: Scope): Promise<number> 
   const dataDir = settings.string('data-dir') || `${settings.string('name')}.etcd`;
   const clientFiles = await certificatesOf(settings, '', dataDir);
   const peerFiles = await certificatesOf(settings, 'peer-', dataDir);
-  const peers = scope.use(startPeers(settings, peerFiles, warn));
+  const peers = scope.use(startPeers(settings, peerFiles, log));
   // Members of a cluster must hear each other before any of them is ready.
   const peerPorts = new Ports(peerFiles, scope);
   for (const url of settings.list('listen-peer-urls'))
     await peerPorts.open(url, { handler: peers.handler }, missingCertificate('peer'));
   watchPort(scope, peerFiles, log, (tls) => {
     peerPorts.reload(tls);
-    peers.reload(dialTls(tls));
+    peers.reload(dialTls(tls, settings));
   });
   const member = await startMember(settings, { dataDir, peers, warn });
   scope.use(member);
@@ -293,23 +293,30 @@ async function certificatesOf(
   return { ...own, trustedCa: undefined, revoked: undefined, rest: {} };
 }
 
-function startPeers(
-  settings: Settings,
-  files: TlsFiles | undefined,
-  warn: (message: string) => void,
-): HttpPeerTransport {
+function startPeers(settings: Settings, files: TlsFiles | undefined, log: Log): HttpPeerTransport {
   return httpPeerTransport({
     clock: systemClock,
     peerUrls: settings.list('initial-advertise-peer-urls'),
     electionTimeoutMs: settings.number('election-timeout'),
-    ...(files && { tls: { ...dialTls(loadTls(files)), ...peerClient(settings) } }),
-    log: warn,
+    ...(files && { tls: dialTls(loadTls(files), settings) }),
+    log: (message) => log('warn', message),
+    inform: (message) => log('info', message),
   });
 }
 
-/** A member is the others' client with the certificate that it serves with; without an authority it believes anybody. */
-function dialTls({ certificate, key, clientCa }: TlsConfig) {
-  return { certificate, key, ...(clientCa === undefined ? { insecure: true } : { ca: clientCa }) };
+/**
+ * A member is the others' client with the certificate that it serves with. Without an authority those of the system count; only with
+ * `--peer-auto-tls`, where nobody vouches for anybody, it believes everybody.
+ */
+function dialTls({ certificate, key, clientCa }: TlsConfig, settings: Settings) {
+  const selfSigned = settings.bool('peer-auto-tls') && settings.string('peer-cert-file') === '';
+  return {
+    certificate,
+    key,
+    ...(clientCa !== undefined && { ca: clientCa }),
+    ...(selfSigned && { insecure: true }),
+    ...peerClient(settings),
+  };
 }
 
 /** `--peer-client-cert-file`: another certificate for calling the others. */

@@ -23,7 +23,9 @@ export interface PeerContext {
   readonly frames: SharedFrames;
   /** As it is now: certificates change. */
   readonly tls: () => PeerTls | undefined;
+  /** What an operator should know, and what only tells how things go. */
   readonly log: (message: string) => void;
+  readonly inform: (message: string) => void;
   /** Tells the member at the end of this turn, not from inside a call to the network. */
   readonly reportUnreachable: (id: bigint) => void;
 }

@@ -17,6 +17,8 @@ export interface HttpPeerTransportOptions {
   readonly electionTimeoutMs: number;
   readonly tls?: PeerTls;
   readonly log: (message: string) => void;
+  /** What only tells how things go. */
+  readonly inform?: (message: string) => void;
 }
 
 export interface HttpPeerTransport extends PeerTransport, AsyncDisposable {
@@ -27,7 +29,7 @@ export interface HttpPeerTransport extends PeerTransport, AsyncDisposable {
 }
 
 export function httpPeerTransport(options: HttpPeerTransportOptions): HttpPeerTransport {
-  const { clock, peerUrls, electionTimeoutMs, tls, log } = options;
+  const { clock, peerUrls, electionTimeoutMs, tls, log, inform } = options;
   const client = new PeerClient({
     clock,
     timeoutMs: 5000 + 2 * electionTimeoutMs,
@@ -40,7 +42,7 @@ export function httpPeerTransport(options: HttpPeerTransportOptions): HttpPeerTr
     connect({ memberId, clusterId, events, source }) {
       network = startPeerNetwork({
         config: { memberId, clusterId, peerUrls, electionTimeoutMs, ...(tls && { tls }) },
-        deps: { clock, events, source, log },
+        deps: { clock, events, source, log, ...(inform && { inform }) },
       });
       return network;
     },

@@ -14,6 +14,7 @@ export class PeerStatus {
   readonly #clock: Clock;
   readonly #traffic: PeerTraffic;
   readonly #log: (message: string) => void;
+  readonly #inform: (message: string) => void;
   #activeSinceMs: number | undefined;
 
   constructor(options: {
@@ -21,11 +22,13 @@ export class PeerStatus {
     readonly clock: Clock;
     readonly traffic: PeerTraffic;
     readonly log: (message: string) => void;
+    readonly inform: (message: string) => void;
   }) {
     this.#id = options.id;
     this.#clock = options.clock;
     this.#traffic = options.traffic;
     this.#log = options.log;
+    this.#inform = options.inform;
   }
 
   /** Monotonic. */
@@ -37,7 +40,7 @@ export class PeerStatus {
     if (this.#activeSinceMs !== undefined) return;
     this.#activeSinceMs = this.#clock.monotonicMs();
     this.#traffic.active = true;
-    this.#log(`peer became active: ${hexId(this.#id)}`);
+    this.#inform(`peer became active: ${hexId(this.#id)}`);
   }
 
   deactivate({ action, source }: Failure, reason: string): void {

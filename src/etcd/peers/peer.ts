@@ -14,6 +14,8 @@ import { SnapshotSender } from './snapshot-sender.ts';
 import { StreamReader } from './stream-reader.ts';
 import { type StreamKind, StreamWriter } from './stream-writer.ts';
 
+const complainEveryMs = 1000;
+
 export class Peer implements AsyncDisposable {
   readonly id: bigint;
   readonly status: PeerStatus;
@@ -25,13 +27,16 @@ export class Peer implements AsyncDisposable {
   readonly #snapshots: SnapshotSender;
   readonly #readers: readonly StreamReader[];
   readonly #prober: Prober;
+  /** Messages dropped since that was told last. */
+  #dropped = 0;
+  #complainedMs: number | undefined;
 
   constructor(context: PeerContext, id: bigint, urls: readonly string[]) {
     this.id = id;
     this.#context = context;
     this.#link = new PeerLink(context, urls);
-    const { clock, log } = context;
-    this.status = new PeerStatus({ id, clock, log, traffic: context.traffic.of(id) });
+    const { clock, log, inform } = context;
+    this.status = new PeerStatus({ id, clock, log, inform, traffic: context.traffic.of(id) });
     const shared = { peerId: id, context, link: this.#link, status: this.status };
     this.#msgApp = new StreamWriter({ ...shared, kind: 'msgapp' });
     this.#message = new StreamWriter({ ...shared, kind: 'message' });
@@ -53,10 +58,10 @@ export class Peer implements AsyncDisposable {
   /** Takes a message for the way that is there; what goes to streams leaves with {@link flush}. */
   send(message: Message): void {
     if (this.#way(message).offer(message)) return;
-    const { traffic, reportUnreachable, log } = this.#context;
+    const { traffic, reportUnreachable } = this.#context;
     traffic.of(this.id).sendFailures++;
     reportUnreachable(message.to);
-    log(`dropped internal Raft message since sending buffer is full: type ${message.type} to ${hexId(this.id)}`);
+    this.#complain();
     if (message.type === MessageType.MsgSnap)
       queueMicrotask(() => this.#context.events.reportSnapshot(message.to, false));
   }
@@ -94,6 +99,16 @@ export class Peer implements AsyncDisposable {
     this.status[Symbol.dispose]();
   }
 
+  /** A peer that is too slow drops thousands a second: they are told together. */
+  #complain(): void {
+    this.#dropped++;
+    const { clock, log } = this.#context;
+    if (this.#complainedMs !== undefined && clock.monotonicMs() - this.#complainedMs < complainEveryMs) return;
+    log(`dropped internal Raft message since sending buffer is full: ${this.#dropped} to ${hexId(this.id)}`);
+    this.#complainedMs = clock.monotonicMs();
+    this.#dropped = 0;
+  }
+
   #way(message: Message): StreamWriter | Pipeline {
     if (message.type === MessageType.MsgSnap) return this.#pipeline;
     if (message.type === MessageType.MsgApp && this.#msgApp.working) return this.#msgApp;
@@ -109,11 +124,11 @@ export class Remote implements AsyncDisposable {
   readonly #pipeline: Pipeline;
 
   constructor(context: PeerContext, id: bigint, urls: readonly string[]) {
-    const { clock, log } = context;
+    const { clock, log, inform } = context;
     this.#context = context;
     this.#id = id;
     this.#link = new PeerLink(context, urls);
-    const status = new PeerStatus({ id, clock, log, traffic: context.traffic.of(id) });
+    const status = new PeerStatus({ id, clock, log, inform, traffic: context.traffic.of(id) });
     this.#pipeline = new Pipeline({ peerId: id, context, link: this.#link, status });
   }
 

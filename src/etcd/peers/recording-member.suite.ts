@@ -47,6 +47,10 @@ export async function startRecordingMember(options: {
   const changed = () => {
     for (const check of waiting) check();
   };
+  const note = (message: string) => {
+    logged.push(message);
+    changed();
+  };
   // The handler comes to be after the port is known, because the member's own address is part of what it sends.
   let handler: HttpPeerNetwork['handler'] | undefined;
   const listener = await listen({
@@ -88,10 +92,8 @@ export async function startRecordingMember(options: {
         ...options.events,
       },
       source: { ...sourceOfNothing, ...options.source },
-      log(message) {
-        logged.push(message);
-        changed();
-      },
+      log: note,
+      inform: note,
     },
   });
   handler = network.handler;

@@ -50,13 +50,13 @@ export class SnapshotSender implements AsyncDisposable {
   }
 
   async #deliver(message: Message, database: SnapshotDatabase): Promise<void> {
-    const { events, log, reportUnreachable } = this.#context;
+    const { events, log, inform, reportUnreachable } = this.#context;
     const what = `database snapshot at index ${message.snapshot?.metadata.index} to ${hexId(this.#peerId)}`;
     // Out of the call to `sendSnapshot`, which neither waits nor calls back.
     await Promise.resolve();
     try {
       if (this.#sending.size > snapshotsMax) throw new Error('too many snapshots under way');
-      log(`sending ${what}, ${database.bytes} bytes`);
+      inform(`sending ${what}, ${database.bytes} bytes`);
       await this.#post(message, database);
     } catch (error) {
       if (this.#stop.signal.aborted) return;
@@ -73,7 +73,7 @@ export class SnapshotSender implements AsyncDisposable {
     }
     this.#status.activate();
     this.#traffic.snapshotsSent++;
-    log(`sent ${what}`);
+    inform(`sent ${what}`);
     events.reportSnapshot(message.to, true);
   }
 

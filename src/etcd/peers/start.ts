@@ -31,6 +31,8 @@ export interface PeerNetworkDeps {
   readonly source: PeerSource;
   /** What an operator should know; one line each. */
   readonly log: (message: string) => void;
+  /** What only tells how things go: connections that come up, snapshots under way. */
+  readonly inform?: (message: string) => void;
 }
 
 export interface HttpPeerNetwork extends PeerNetwork {
@@ -69,7 +71,7 @@ class RaftHttp implements HttpPeerNetwork {
   #flushing = false;
   #closed: Promise<void> | undefined;
 
-  constructor(config: PeerNetworkConfig, { clock, events, source, log }: PeerNetworkDeps) {
+  constructor(config: PeerNetworkConfig, { clock, events, source, log, inform = () => {} }: PeerNetworkDeps) {
     const { memberId, clusterId, peerUrls, tls, electionTimeoutMs = 1000 } = config;
     this.#tls = tls;
     this.#context = {
@@ -80,6 +82,7 @@ class RaftHttp implements HttpPeerNetwork {
       clock,
       events,
       log,
+      inform,
       traffic: this.traffic,
       frames: new SharedFrames(),
       tls: () => this.#tls,

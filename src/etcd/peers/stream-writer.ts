@@ -108,7 +108,9 @@ export class StreamWriter implements Disposable {
     };
     this.#connection = connection;
     this.#status.activate();
-    this.#context.log(`established TCP streaming connection with remote peer ${hexId(this.#peerId)} (${this.#source})`);
+    this.#context.inform(
+      `established TCP streaming connection with remote peer ${hexId(this.#peerId)} (${this.#source})`,
+    );
     return {
       room: () => {
         connection.fullSinceMs = undefined;

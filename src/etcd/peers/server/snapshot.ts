@@ -17,7 +17,7 @@ const receivingMax = 4;
 
 export function snapshotHandler(server: PeerServer): PathHandler {
   const { context } = server;
-  const { events, localId, traffic, log } = context;
+  const { events, localId, traffic, log, inform } = context;
   const headers = [clusterHeader(context)];
   const failed = (status: number, why: string) => text(status, why, [...headers, ...closing]);
   let receiving = 0;
@@ -28,7 +28,7 @@ export function snapshotHandler(server: PeerServer): PathHandler {
     const database = databaseOf(rest, body, (count) => {
       counted.receivedBytes += count;
     });
-    log(`receiving ${what}`);
+    inform(`receiving ${what}`);
     receiving++;
     try {
       await events.receiveSnapshot(message, database, bytesBehind(request, bytes));
@@ -40,7 +40,7 @@ export function snapshotHandler(server: PeerServer): PathHandler {
       receiving--;
     }
     counted.snapshotsReceived++;
-    log(`received and saved ${what}`);
+    inform(`received and saved ${what}`);
     return { status: 204, headers, body: emptyBytes };
   }
 
