@@ -87,6 +87,8 @@ export interface Running {
   readonly ended: Promise<number | null>;
   /** Ctrl-C on its terminal: SIGINT for it and whatever it started in the foreground. Resolves with the exit code. */
   interrupt(): Promise<number | null>;
+  /** As a crash would end them all. */
+  kill(): Promise<number | null>;
 }
 
 /** Starts a program and leaves it running, as the foreground job of a terminal of its own. */
@@ -110,14 +112,16 @@ export function start(
     child.on('close', (code) => resolve(code));
     child.on('error', () => resolve(null));
   });
+  const end = (signal: NodeJS.Signals) => {
+    if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid!, signal);
+    return ended;
+  };
   return {
     child,
     output: () => output,
     ended,
-    interrupt() {
-      if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid!, 'SIGINT');
-      return ended;
-    },
+    interrupt: () => end('SIGINT'),
+    kill: () => end('SIGKILL'),
   };
 }
 
