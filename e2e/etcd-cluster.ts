@@ -85,7 +85,10 @@ try {
       env,
     });
     assert.equal(`${health.stdout}${health.stderr}`.match(/is healthy/g)?.length, 3);
-    assert.equal((await documented('wherry etcdctl --endpoints http://127.0.0.1:12379 alarm list', { env })).stdout, '');
+    assert.equal(
+      (await documented('wherry etcdctl --endpoints http://127.0.0.1:12379 alarm list', { env })).stdout,
+      '',
+    );
   });
   await step('a backup', async () => {
     await documented('wherry etcdctl --endpoints http://127.0.0.1:12379 snapshot save FILE', {
@@ -107,7 +110,12 @@ try {
         [
           'etcd',
           ...['--name', 'm4', '--data-dir', folder('m4'), '--initial-cluster-state', 'existing'],
-          ...['--listen-peer-urls', 'http://127.0.0.1:42380', '--initial-advertise-peer-urls', 'http://127.0.0.1:42380'],
+          ...[
+            '--listen-peer-urls',
+            'http://127.0.0.1:42380',
+            '--initial-advertise-peer-urls',
+            'http://127.0.0.1:42380',
+          ],
           ...['--listen-client-urls', 'http://127.0.0.1:42379', '--advertise-client-urls', 'http://127.0.0.1:42379'],
           ...['--initial-cluster', cluster],
         ],
