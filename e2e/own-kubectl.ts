@@ -12,6 +12,7 @@ import { referenceBinary } from '#testkit/reference.ts';
 import { enterOwnNamespaces } from './own-namespaces.ts';
 import { eventually, type Running, run, start } from './shell.ts';
 import { createSteps } from './steps.ts';
+import { startOnTerminal } from './terminal.ts';
 
 const runId = enterOwnNamespaces();
 
@@ -64,6 +65,44 @@ await step('logs and exec, with input and exit code', async () => {
   });
   assert.equal(stdout, 'said\n');
   assert.equal(code, 5);
+});
+await step('get -w and logs -f go on until Ctrl-C', async () => {
+  const watching = start(wherry, ['kubectl', 'get', 'pods', '-w'], env);
+  const following = start(wherry, ['kubectl', 'logs', '-f', 'deploy/hello'], env);
+  await eventually(
+    'what is there',
+    async () => [watching.output(), following.output()].join(),
+    (text) => /hello-\S+ +1\/1 +Running/.test(text) && text.includes('serves on port 80'),
+  );
+  const pods = await kubectl('get', 'pods', '-o', 'name');
+  const [first] = pods.trim().split('\n');
+  await kubectl('delete', first!, '--wait=false');
+  await eventually(
+    'a pod goes and another comes',
+    async () => watching.output(),
+    (text) => text.includes('Terminating') && text.includes('ContainerCreating'),
+  );
+  const other = await eventually(
+    'both run',
+    () => kubectl('get', 'pods'),
+    (text) => (text.match(/1\/1 +Running/g) ?? []).length === 2,
+  );
+  assert.ok(!other.includes(first!.replace('pod/', '')));
+  for (const running of [watching, following]) await running.interrupt();
+});
+await step('exec -it: a shell on a terminal', async () => {
+  using terminal = startOnTerminal(wherry, ['kubectl', 'exec', '-it', 'deploy/hello', '--', 'sh'], env);
+  const shows = (text: string) =>
+    eventually(
+      text,
+      async () => terminal.output(),
+      (output) => output.includes(text),
+    );
+  await shows('#');
+  terminal.type('echo so $((40+2))\r');
+  await shows('so 42');
+  terminal.type('exit 4\r');
+  assert.equal(await terminal.ended, 4, terminal.output());
 });
 await step('apply, again while controllers write, by the other kubectl, and changed', async () => {
   const file = join(root, 'e2e/app.yaml');
