@@ -1,4 +1,4 @@
-/** `wherry etcdutl snapshot status|restore`: what is done to snapshots without a server. */
+/** `wherry etcdutl`: what is done to snapshots and folders without a server. */
 import { readFileSync } from 'node:fs';
 import { checkedPages, restoreSnapshot, SnapshotError } from '#etcd/checkpoint/restore-snapshot.ts';
 import { initialMembers, memberIdOf } from '#etcd/identity.ts';
@@ -10,6 +10,8 @@ import { BboltReader } from '#storage/bbolt/read.ts';
 import { WalError } from '#storage/wal/wal.ts';
 import { type Command, type CommandContext, CommandError, ExitCode } from './command.ts';
 import { goJson, humanBytes, omitZero, table } from './etcdctl/print.ts';
+import { EtcdctlError } from './etcdctl/session.ts';
+import { offline, offlineFlags } from './etcdutl-offline.ts';
 import { recover, recoverFlags } from './etcdutl-recover.ts';
 import { type FlagTable, flagHelp, type Parsed, parseFlags } from './flags.ts';
 import { parseInitialCluster } from './initial-cluster.ts';
@@ -53,17 +55,23 @@ export const etcdutl: Command = async (args, context) => {
   const [group, verb, ...rest] = args;
   try {
     if (group === 'snapshot' && verb === 'status') return status(parseFlags(rest, statusFlags), context);
+    const done = offline(args, context);
+    if (done !== undefined) return await done;
     if (group === 'recover') return await recover(args.slice(1), context);
     if (group === 'snapshot' && verb === 'restore') return await restore(parseFlags(rest, restoreFlags), context);
   } catch (error) {
-    const known = [CommandError, SnapshotError, BboltError, WalError, LockedError].some(
+    const known = [CommandError, EtcdctlError, SnapshotError, BboltError, WalError, LockedError].some(
       (type) => error instanceof type,
     );
     if (!known && !isFileError(error)) throw error;
     context.stderr.write(`Error: ${(error as Error).message}\n`);
     return ExitCode.failed;
   }
-  const help = `Usage:\n  etcdutl snapshot status FILE [flags]\n${flagHelp(statusFlags)}\n  etcdutl snapshot restore FILE --data-dir DIR [flags]\n${flagHelp(restoreFlags)}\n  etcdutl recover DIR... [flags]\n${flagHelp(recoverFlags)}`;
+  const help = `Usage:\n  etcdutl snapshot status FILE [flags]\n${flagHelp(statusFlags)}\n  etcdutl snapshot restore FILE --data-dir DIR [flags]\n${flagHelp(restoreFlags)}\n  etcdutl recover DIR... [flags]\n${flagHelp(recoverFlags)}${Object.entries(
+    offlineFlags,
+  )
+    .map(([name, flags]) => `\n  etcdutl ${name} [flags]\n${flagHelp(flags)}`)
+    .join('')}`;
   const asked = group === undefined || args.includes('--help') || args.includes('-h');
   (asked ? context.stdout : context.stderr).write(
     asked ? help : `Error: unknown command ${JSON.stringify(group)} for "etcdutl"\n${help}`,

@@ -5,17 +5,21 @@ import { type Verb, wrong } from './session.ts';
 export function completionVerb(names: () => readonly string[]): Verb {
   return {
     async run({ args, print }) {
-      const [shell] = args;
-      const write = shell === undefined ? undefined : shells[shell];
-      if (write === undefined || args.length > 1) throw wrong(`a shell is needed: ${Object.keys(shells).join(', ')}`);
-      const groups = new Map<string, string[]>();
-      for (const name of names()) {
-        const [first, second] = name.split(' ');
-        groups.set(first!, [...(groups.get(first!) ?? []), ...(second === undefined ? [] : [second])]);
-      }
-      print(write(groups));
+      print(completionScript('etcdctl', args[0] ?? '', names()));
     },
   };
+}
+
+/** @throws EtcdctlError for a shell that is not known */
+export function completionScript(program: string, shell: string, names: readonly string[]): string {
+  const write = Object.entries(shells).find(([name]) => name === shell)?.[1];
+  if (write === undefined) throw wrong(`a shell is needed: ${Object.keys(shells).join(', ')}`);
+  const groups = new Map<string, string[]>();
+  for (const name of names) {
+    const [first, second] = name.split(' ');
+    groups.set(first!, [...(groups.get(first!) ?? []), ...(second === undefined ? [] : [second])]);
+  }
+  return write(groups).replaceAll('etcdctl', program);
 }
 
 type Groups = ReadonlyMap<string, readonly string[]>;
