@@ -39,6 +39,78 @@ test('create, get, list, watch, update, patch, status and delete of every resour
     await t.test(keyOf(resource), () => lifeOf(server, resource, minimalObjects[keyOf(resource)]!));
 });
 
+/** What is asked of resources that nothing is stored of, and where the answer stands. */
+const asked: Readonly<
+  Record<string, { readonly path: string; readonly body: object; readonly answer: readonly unknown[] }>
+> = {
+  'bindings/v1': {
+    path: '/api/v1/namespaces/suite/bindings',
+    body: { metadata: { name: 'unbound' }, target: { kind: 'Node', name: 'n' } },
+    answer: ['status', 'Success'],
+  },
+  'selfsubjectreviews.authentication.k8s.io/v1': {
+    path: '/apis/authentication.k8s.io/v1/selfsubjectreviews',
+    body: {},
+    answer: ['status', 'userInfo', 'username', 'admin'],
+  },
+  'tokenreviews.authentication.k8s.io/v1': {
+    path: '/apis/authentication.k8s.io/v1/tokenreviews',
+    body: { spec: { token: 'none' } },
+    answer: ['status', 'authenticated', undefined],
+  },
+  'localsubjectaccessreviews.authorization.k8s.io/v1': {
+    path: '/apis/authorization.k8s.io/v1/namespaces/suite/localsubjectaccessreviews',
+    body: {
+      metadata: { namespace: 'suite' },
+      spec: { user: 'nobody', resourceAttributes: { namespace: 'suite', verb: 'get', resource: 'pods' } },
+    },
+    answer: ['status', 'allowed', false],
+  },
+  'selfsubjectaccessreviews.authorization.k8s.io/v1': {
+    path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+    body: { spec: { resourceAttributes: { verb: 'get', resource: 'pods' } } },
+    answer: ['status', 'allowed', true],
+  },
+  'selfsubjectrulesreviews.authorization.k8s.io/v1': {
+    path: '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews',
+    body: { spec: { namespace: 'suite' } },
+    answer: ['status', 'incomplete', false],
+  },
+  'subjectaccessreviews.authorization.k8s.io/v1': {
+    path: '/apis/authorization.k8s.io/v1/subjectaccessreviews',
+    body: { spec: { user: 'nobody', resourceAttributes: { verb: 'get', resource: 'pods' } } },
+    answer: ['status', 'allowed', false],
+  },
+};
+
+test('resources that nothing is stored of answer, and know no other verb', async (t) => {
+  await using scope = new Scope();
+  const { call } = await startInMemoryApiserver(scope);
+  await call('POST', '/api/v1/namespaces', { body: { metadata: { name: 'suite' } } });
+  await call('POST', '/api/v1/namespaces/suite/serviceaccounts', { body: { metadata: { name: 'default' } } });
+  await call('POST', '/api/v1/namespaces/suite/pods', {
+    body: { metadata: { name: 'unbound' }, ...(minimalObjects['pods/v1']!.body as object) },
+  });
+  assert.deepEqual(
+    resources.map(keyOf).sort(),
+    [...Object.keys(minimalObjects), ...Object.keys(asked), 'componentstatuses/v1'].sort(),
+    'every resource is in one of the tables',
+  );
+  for (const [key, { path, body, answer }] of Object.entries(asked))
+    await t.test(key, async () => {
+      const { code, object, text } = await call('POST', path, { body });
+      assert.equal(code, 201, text);
+      const fields = answer.slice(0, -1) as string[];
+      const value = fields.reduce<unknown>((at, field) => (at as Record<string, unknown> | undefined)?.[field], object);
+      assert.deepEqual(value, answer.at(-1), text);
+      for (const method of ['GET', 'DELETE']) assert.equal((await call(method, path)).code, 405);
+    });
+  const statuses = await call('GET', '/api/v1/componentstatuses');
+  assert.equal(statuses.code, 200, statuses.text);
+  assert.equal(statuses.object.kind, 'ComponentStatusList');
+  assert.equal((await call('POST', '/api/v1/componentstatuses', { body: { metadata: { name: 'a' } } })).code, 405);
+});
+
 async function lifeOf({ call, send }: Server, resource: Resource, minimal: MinimalObject): Promise<void> {
   const collection = pathOf(resource);
   const make = (n: string, metadata: object = {}) => ({

@@ -155,11 +155,20 @@ function prepared(strategy: Strategy, subresource: string, object: KubeObject, c
       return strategy.prepareUpdate(object, current);
     case 'status':
       return strategy.prepareStatusUpdate(object, current);
+    case 'approval':
+      return approvalOnly(object, current);
     case 'finalize':
       return strategy.prepareFinalize?.(object, current) ?? object;
     default:
       return object;
   }
+}
+
+/** Of a signing request its conditions alone, and what its metadata may change. Source: csrApprovalStrategy. */
+function approvalOnly(object: KubeObject, current: KubeObject): KubeObject {
+  const { conditions } = (object['status'] ?? {}) as { readonly conditions?: readonly unknown[] };
+  const { conditions: _, ...status } = (current['status'] ?? {}) as { readonly conditions?: readonly unknown[] };
+  return { ...current, metadata: object.metadata, status: { ...status, ...(conditions && { conditions }) } };
 }
 
 /** Marked for deletion, and nothing holds it any more. */

@@ -1,55 +1,72 @@
 /** `POST .../pods/NAME/binding`: the scheduler's word, once. Source: BindingREST of pkg/registry/core/pod. */
-import { badRequestError, conflictError } from '#kube-machinery/status.ts';
-import { header } from '#transport/http.ts';
+import { badRequestError, conflictError, noSuchPathError } from '#kube-machinery/status.ts';
+import { type HttpResponse, header } from '#transport/http.ts';
 import type { KubeObject } from '../object.ts';
 import { parseBody, readBody } from '../rest/body.ts';
 import { timestamp } from '../rest/create.ts';
 import type { SubresourceVerbs } from '../rest/dispatch.ts';
-import { dryRunOf } from '../rest/options.ts';
-import { respondValue } from '../rest/scope.ts';
+import { writeOptionsOf } from '../rest/options.ts';
+import { type RestScope, respondValue } from '../rest/scope.ts';
 import { updateStored } from '../rest/update.ts';
 
 interface Condition {
   readonly type: string;
 }
 
+interface Binding extends KubeObject {
+  readonly target?: { readonly kind?: string; readonly name?: string };
+}
+
 export const bindingVerbs: SubresourceVerbs = {
+  create: async (scope) => bind(scope, await bindingOf(scope)),
+};
+
+/** `POST .../bindings`, the older way: the pod is the one that the binding is named after. */
+export const legacyBindingVerbs: SubresourceVerbs = {
   async create(scope) {
-    const { request, info, deps } = scope;
-    const dryRun = dryRunOf(info.query.getAll('dryRun'), 'CreateOptions');
-    const { value } = parseBody(await readBody(request), header(request.headers, 'content-type'), 'Binding');
-    const binding = value as unknown as KubeObject & {
-      readonly target?: { readonly kind?: string; readonly name?: string };
-    };
-    const target = binding.target;
-    if (target?.kind && target.kind !== 'Node')
-      throw badRequestError(
-        `target.kind: Unsupported value: ${JSON.stringify(target.kind)}: supported values: "Node", "<empty>"`,
-      );
-    if (!target?.name) throw badRequestError('target.name: Required value');
-    const nodeName = target.name;
-    const internal = { ...scope, info: { ...info, subresource: 'binding' } };
-    await updateStored(
-      internal,
-      (pod) => {
-        const spec = (pod['spec'] ?? {}) as { readonly nodeName?: string };
-        const refuse = (why: string) => conflictError({ group: '', resource: 'pods/binding' }, info.name, why);
-        if (binding.metadata?.uid && binding.metadata.uid !== pod.metadata.uid)
-          throw refuse(
-            `Precondition failed: UID in precondition: ${binding.metadata.uid}, UID in object meta: ${pod.metadata.uid}`,
-          );
-        if (pod.metadata.deletionTimestamp !== undefined)
-          throw refuse(`pod ${info.name} is being deleted, cannot be assigned to a host`);
-        if (spec.nodeName)
-          throw refuse(`pod ${info.name} is already assigned to node ${JSON.stringify(spec.nodeName)}`);
-        return bound(pod, nodeName, binding, timestamp(deps.clock.now()));
-      },
-      dryRun,
-      false,
-    );
-    return respondValue(scope, 201, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
+    const binding = await bindingOf(scope);
+    const name = binding.metadata?.name ?? '';
+    const served = scope.deps.registry.find('', 'v1', 'pods');
+    if (served === undefined) throw noSuchPathError();
+    return bind({ ...scope, served, info: { ...scope.info, resource: 'pods', name } }, binding);
   },
 };
+
+async function bindingOf({ request }: RestScope): Promise<Binding> {
+  const { value } = parseBody(await readBody(request), header(request.headers, 'content-type'), 'Binding');
+  return value as unknown as Binding;
+}
+
+async function bind(scope: RestScope, binding: Binding): Promise<HttpResponse> {
+  const { info, deps } = scope;
+  const dryRun = writeOptionsOf(info.query, 'CreateOptions');
+  const target = binding.target;
+  if (target?.kind && target.kind !== 'Node')
+    throw badRequestError(
+      `target.kind: Unsupported value: ${JSON.stringify(target.kind)}: supported values: "Node", "<empty>"`,
+    );
+  if (!target?.name) throw badRequestError('target.name: Required value');
+  const nodeName = target.name;
+  const internal = { ...scope, info: { ...info, subresource: 'binding' } };
+  await updateStored(
+    internal,
+    (pod) => {
+      const spec = (pod['spec'] ?? {}) as { readonly nodeName?: string };
+      const refuse = (why: string) => conflictError({ group: '', resource: 'pods/binding' }, info.name, why);
+      if (binding.metadata?.uid && binding.metadata.uid !== pod.metadata.uid)
+        throw refuse(
+          `Precondition failed: UID in precondition: ${binding.metadata.uid}, UID in object meta: ${pod.metadata.uid}`,
+        );
+      if (pod.metadata.deletionTimestamp !== undefined)
+        throw refuse(`pod ${info.name} is being deleted, cannot be assigned to a host`);
+      if (spec.nodeName) throw refuse(`pod ${info.name} is already assigned to node ${JSON.stringify(spec.nodeName)}`);
+      return bound(pod, nodeName, binding, timestamp(deps.clock.now()));
+    },
+    dryRun,
+    false,
+  );
+  return respondValue(scope, 201, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
+}
 
 function bound(pod: KubeObject, nodeName: string, binding: KubeObject, now: string): KubeObject {
   const status = (pod['status'] ?? {}) as { readonly conditions?: readonly Condition[] };

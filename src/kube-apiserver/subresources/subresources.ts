@@ -4,9 +4,11 @@ import type { Authorizer } from '../attributes.ts';
 import type { Rbac } from '../authorization/rbac.ts';
 import type { ObjectReader } from '../reader.ts';
 import type { Subresources, SubresourceVerbs } from '../rest/dispatch.ts';
+import { get } from '../rest/get.ts';
+import { patch } from '../rest/patch.ts';
 import { update } from '../rest/update.ts';
 import type { UserInfo } from '../user.ts';
-import { bindingVerbs } from './binding.ts';
+import { bindingVerbs, legacyBindingVerbs } from './binding.ts';
 import { evictionVerbs } from './eviction.ts';
 import { type KubeletDialer, kubeletVerbs } from './kubelet-proxy.ts';
 import { reviewVerbs } from './reviews.ts';
@@ -32,6 +34,8 @@ export function createSubresources(deps: {
     'pods/portforward': kubelet.portforward,
     'pods/binding': bindingVerbs,
     'pods/eviction': evictionVerbs,
+    bindings: legacyBindingVerbs,
+    'certificatesigningrequests.certificates.k8s.io/approval': { get, update, patch },
     'namespaces/finalize': { update },
     'serviceaccounts/token': tokenVerbs(deps),
     'replicationcontrollers/scale': scaleVerbs,
