@@ -129,7 +129,7 @@ export class EtcdCluster implements AsyncDisposable {
       name,
       kind,
       clientUrl: `http://127.0.0.1:${clientPort}`,
-      peerUrl: `http://127.0.0.1:${peerPort}`,
+      peerUrl: `${this.#flags.includes('--peer-cert-file') ? 'https' : 'http'}://127.0.0.1:${peerPort}`,
       dataDir: join(this.folder, name),
       child: undefined,
       log: '',
