@@ -109,17 +109,16 @@ class Claims {
       return revision === undefined ? undefined : { revision };
     }
     if (input.kind !== 'delete') return undefined;
-    // Any deletion that nobody else has made, after it was asked for: all that are left are alike.
+    // Any deletion that nobody else has made, after it was asked for, and that left nothing in its range: all such are alike.
+    const { key: from, end } = input;
+    const within = (key: string) => (end === undefined ? key === from : key >= from && key < end);
+    const there = new Set<string>();
     for (const [revision, { changes, place }] of this.#log.entries()) {
+      for (const { key, kv } of changes)
+        if (kv === undefined) there.delete(key);
+        else there.add(key);
       if (place < call || this.#claimed.has(revision)) continue;
-      const { key, end } = input;
-      const fits = changes.every((change) =>
-        change.kv !== undefined
-          ? false
-          : end === undefined
-            ? change.key === key
-            : change.key >= key && change.key < end,
-      );
+      const fits = changes.every(({ key, kv }) => kv === undefined && within(key)) && ![...there].some(within);
       if (!fits) continue;
       this.#claimed.add(revision);
       return { revision };
