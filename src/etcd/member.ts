@@ -10,9 +10,8 @@ import { AlarmRequest_AlarmAction, AlarmType, type ResponseHeader } from '#api-e
 import { nextTurn } from '#host/event-loop.ts';
 import type { Store } from '#mvcc/store.ts';
 import type { Version } from '#mvcc/version.ts';
-import { type Clock, sleep } from '#std/clock.ts';
+import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
-import { RpcError } from '#wire/grpc/status.ts';
 import { ProtobufError } from '#wire/protobuf/message.ts';
 import { type Caller, nobody } from './auth/caller.ts';
 import type { Tokens } from './auth/tokens.ts';
@@ -58,10 +57,6 @@ export interface MemberOptions {
 const proposalsMax = 5000;
 /** What a request may take without an election. */
 const requestTimeoutMs = 5000;
-/** Between two looks whether somebody else leads. */
-const handOverStepMs = 10;
-/** Whoever leads is asked again, or looked for, after this. */
-const leaderRetryMs = 50;
 /** A read that nobody has answered is asked again after this. */
 const readRetryMs = 500;
 
@@ -76,10 +71,11 @@ export class Member implements Disposable {
   readonly requestBytesMax: number;
   readonly quotaBytes: number;
   readonly learnersMax: number;
-  readonly #clock: Clock;
+  readonly clock: Clock;
+  /** How long a request may take, an election included. */
+  readonly requestTimeoutMs: number;
+  readonly electionTimeoutMs: number;
   readonly #tokens: Tokens;
-  readonly #electionTimeoutMs: number;
-  readonly #timeoutMs: number;
   readonly #onApplied: (() => void) | undefined;
   readonly #onChanges: ((changes: readonly Version[]) => void) | undefined;
   readonly #waiters: Waiters<ApplyResponse>;
@@ -102,10 +98,10 @@ export class Member implements Disposable {
     this.requestBytesMax = requestBytesMax;
     this.quotaBytes = quotaBytes;
     this.learnersMax = options.learnersMax;
-    this.#clock = clock;
+    this.clock = clock;
     this.#machine = machine;
     this.#tokens = options.tokens;
-    this.#electionTimeoutMs = options.electionTimeoutMs;
+    this.electionTimeoutMs = options.electionTimeoutMs;
     this.#onApplied = options.onApplied;
     this.#onChanges = options.onChanges;
     this.#applied = options.applied;
@@ -116,8 +112,8 @@ export class Member implements Disposable {
       this.#revokeExpired(id).catch((error: unknown) => onExpiryFailed(id, error));
     });
     const timeoutMs = requestTimeoutMs + 2 * options.electionTimeoutMs;
-    this.#timeoutMs = timeoutMs;
-    const timedOut = (sinceMs: number) => this.#timedOut(sinceMs);
+    this.requestTimeoutMs = timeoutMs;
+    const timedOut = (sinceMs: number) => this.timedOut(sinceMs);
     this.#waiters = new Waiters({ clock, timeoutMs, timedOut });
     this.#changes = new Waiters({ clock, timeoutMs, timedOut });
     this.#reads = new Reads({
@@ -260,60 +256,20 @@ export class Member implements Disposable {
     return this.#reads.wait();
   }
 
-  /**
-   * Asks whoever leads what only the leader knows, until the time is up.
-   * @throws RpcError
-   */
-  async askLeader<T>(call: (leader: PeerCalls) => Promise<T>): Promise<T> {
-    const sinceMs = this.nowMs();
-    for (;;) {
-      const urls = this.#machine.members.get(this.leader)?.peerUrls;
-      if (urls !== undefined && this.#peers !== undefined && !this.isLeader)
-        try {
-          return await call(this.#peers.callsTo(urls));
-        } catch (error) {
-          // What the leader says counts; that it cannot be reached, or leads no more, may pass.
-          if (error instanceof RpcError) throw error;
-        }
-      if (this.#stopped) throw etcdError('stopped');
-      if (this.nowMs() - sinceMs >= this.#timeoutMs) throw this.#timedOut(sinceMs);
-      await sleep(this.#clock, leaderRetryMs);
-    }
+  /** What a request that has waited since then is told: whether an election may be the reason. */
+  timedOut(sinceMs: number): unknown {
+    const lostMs = this.#leaderSinceMs - 2 * this.electionTimeoutMs;
+    if (sinceMs > lostMs && sinceMs < this.#leaderSinceMs) return etcdError('timeoutLeaderFailed');
+    return etcdError('timeout');
   }
 
-  /**
-   * Hands the lead over. Resolves when it has changed hands.
-   * @throws RpcError
-   */
-  async moveLeader(target: bigint): Promise<void> {
-    const known = this.#machine.members.get(target);
-    if (known === undefined || known.isLearner) throw etcdError('badLeaderTransferee');
-    const sinceMs = this.nowMs();
-    this.#replica?.transferLeader(target);
-    while (this.leader !== target) {
-      if (this.nowMs() - sinceMs >= this.#timeoutMs) throw etcdError('timeoutLeaderTransfer');
-      if (this.#stopped) throw etcdError('stopped');
-      await sleep(this.#clock, leaderRetryMs);
-    }
+  get isStopped(): boolean {
+    return this.#stopped;
   }
 
-  /**
-   * Before a clean stop: a leader of several hands over to whoever has heard most, so that nobody has to wait for an election. Gives up after an
-   * election timeout.
-   */
-  async handOver(): Promise<void> {
-    const replica = this.#replica;
-    if (replica === undefined || !replica.isLeader) return;
-    const { memberId } = this.identity;
-    const target = this.#machine.members
-      .voters()
-      .filter(({ id }) => id !== memberId && replica.progress(id)?.recentActive === true)
-      .sort((a, b) => replica.progress(b.id)!.match - replica.progress(a.id)!.match)[0];
-    if (target === undefined) return;
-    const sinceMs = this.nowMs();
-    replica.transferLeader(target.id);
-    while (replica.isLeader && this.nowMs() - sinceMs < this.#electionTimeoutMs)
-      await sleep(this.#clock, handOverStepMs);
+  /** Calls to another member; undefined for a member that is alone. */
+  callsTo(urls: readonly string[]): PeerCalls | undefined {
+    return this.#peers?.callsTo(urls);
   }
 
   /** Since when the connection with another member is up, on the clock of {@link nowMs}; undefined while it is not. */
@@ -328,7 +284,7 @@ export class Member implements Disposable {
 
   /** Monotonic. */
   nowMs(): number {
-    return this.#clock.monotonicMs();
+    return this.clock.monotonicMs();
   }
 
   /** Bytes that the store takes on disk when it is saved: records, their keys and their places in the page, in whole pages. */
@@ -414,7 +370,7 @@ export class Member implements Disposable {
   leaderChanged(leader: bigint): void {
     if (leader !== 0n) {
       this.counters.leaderChanges++;
-      this.#leaderSinceMs = this.#clock.monotonicMs();
+      this.#leaderSinceMs = this.clock.monotonicMs();
     }
     if (leader === this.identity.memberId) this.startLeases();
     else this.expiry.clear();
@@ -461,12 +417,6 @@ export class Member implements Disposable {
   async #revokeExpired(id: bigint): Promise<void> {
     await this.linearized();
     if (this.isLeader) await this.propose({ leaseRevoke: { id } }, this.machine.auth.root);
-  }
-
-  #timedOut(sinceMs: number): unknown {
-    const lostMs = this.#leaderSinceMs - 2 * this.#electionTimeoutMs;
-    if (sinceMs > lostMs && sinceMs < this.#leaderSinceMs) return etcdError('timeoutLeaderFailed');
-    return etcdError('timeout');
   }
 
   #apply(entry: Entry): Applied {

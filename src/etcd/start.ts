@@ -34,6 +34,7 @@ import { healthService } from './health/service.ts';
 import { etcdHttpHandler } from './http.ts';
 import type { InitialMember, MemberIdentity } from './identity.ts';
 import { kvService } from './kv/service.ts';
+import { handOver } from './leadership.ts';
 import { leaseService } from './lease/service.ts';
 import { Machine } from './machine.ts';
 import { maintenanceService } from './maintenance/service.ts';
@@ -371,7 +372,7 @@ function serve({ config, deps }: Start, member: Member, tokens: Tokens, { ready,
     fork,
     async [Symbol.asyncDispose]() {
       compactor?.[Symbol.dispose]();
-      await member.handOver();
+      await handOver(member);
       member[Symbol.dispose]();
       passwords[Symbol.dispose]();
       await stop();

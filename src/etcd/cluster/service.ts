@@ -6,6 +6,7 @@ import { type BoundService, bind } from '#rpc/call.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { memberIdOf } from '../identity.ts';
+import { askLeader } from '../leadership.ts';
 import type { Member } from '../member.ts';
 import { changeContextJson } from './member-json.ts';
 import type { ClusterMember } from './members.ts';
@@ -74,7 +75,7 @@ export function clusterService(member: Member, options: ClusterServiceOptions): 
       authenticator.checkAdmin(context);
       const members = member.isLeader
         ? await promote(member, id)
-        : await member.askLeader((leader) => leader.promote(id));
+        : await askLeader(member, (leader) => leader.promote(id));
       return { header: headerOf(member), members: messagesOf(members) };
     },
   });

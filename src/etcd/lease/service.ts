@@ -5,6 +5,7 @@ import { type BoundService, bind } from '#rpc/call.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { checkLeaseReadPermission, checkLeaseWritePermission } from '../auth/check-request.ts';
 import { leaseCostBytes } from '../kv/quota.ts';
+import { askLeader } from '../leadership.ts';
 import type { Member } from '../member.ts';
 
 export function leaseService(member: Member, authenticator: Authenticator): BoundService {
@@ -39,7 +40,7 @@ export function leaseService(member: Member, authenticator: Authenticator): Boun
       const { machine } = member;
       if (keys) checkLeaseReadPermission(machine, machine.auth.current(caller), machine.leases.get(id));
       if (member.isLeader) return timeToLive(member, id, keys);
-      const told = await member.askLeader((leader) => leader.leaseTimeToLive(id, keys));
+      const told = await askLeader(member, (leader) => leader.leaseTimeToLive(id, keys));
       return { ...told, header: member.header() };
     },
 
@@ -62,7 +63,7 @@ export function leaseService(member: Member, authenticator: Authenticator): Boun
  */
 async function renew(member: Member, id: bigint): Promise<number> {
   await member.linearized();
-  if (!member.isLeader) return member.askLeader((leader) => leader.renewLease(id));
+  if (!member.isLeader) return askLeader(member, (leader) => leader.renewLease(id));
   return renewHere(member, id) ?? 0;
 }
 

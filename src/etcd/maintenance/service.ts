@@ -3,6 +3,7 @@ import { etcdError, etcdErrorMessage } from '#api-etcd/errors.ts';
 import { AlarmRequest_AlarmAction, type AlarmResponse, AlarmType, Maintenance } from '#api-etcd/gen/rpc.ts';
 import { type BoundService, bind } from '#rpc/call.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
+import { moveLeader } from '../leadership.ts';
 import type { Member } from '../member.ts';
 import { serverVersion } from '../version.ts';
 import { downgrade } from './downgrade.ts';
@@ -73,7 +74,7 @@ export function maintenanceService(member: Member, authenticator: Authenticator)
     async moveLeader({ targetID }, context) {
       authenticator.checkAdmin(context);
       if (!member.isLeader) throw etcdError('notLeader');
-      await member.moveLeader(targetID);
+      await moveLeader(member, targetID);
       return { header: undefined };
     },
   });
