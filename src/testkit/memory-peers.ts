@@ -120,7 +120,7 @@ export class MemoryPeers {
       renewLease: (id) => renewalTold((async () => target().source.renewLease(id))()),
       leaseTimeToLive: (id, keys) => timeToLiveTold((async () => target().source.leaseTimeToLive(id, keys))(), id),
       hashKv: async (_clusterId, revision) => target().source.hashKv(revision),
-      promote: (id) => target().source.promote(id, undefined).catch(told) as Promise<readonly ClusterMember[]>,
+      promote: (id, token) => target().source.promote(id, token).catch(told) as Promise<readonly ClusterMember[]>,
     };
   }
 }

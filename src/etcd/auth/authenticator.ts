@@ -73,7 +73,8 @@ export class Authenticator {
 /** The JSON gateway marks its calls with it. */
 export const gatewayMark = 'grpcgateway-accept';
 
-function tokenOf({ metadata }: CallContext): string | undefined {
+/** As the caller sent it, without the word before it; undefined for none. */
+export function tokenOf({ metadata }: CallContext): string | undefined {
   let token: string | undefined;
   for (const name of ['token', 'authorization']) {
     token ??= metadata.find(([key, value]) => key === name && typeof value === 'string')?.[1] as string | undefined;

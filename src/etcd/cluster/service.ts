@@ -4,7 +4,7 @@ import { ConfChangeType } from '#api-etcd/gen/raft.ts';
 import { Cluster, type Member as MemberMessage } from '#api-etcd/gen/rpc.ts';
 import { type BoundService, bind } from '#rpc/call.ts';
 import type { Clock } from '#std/clock.ts';
-import type { Authenticator } from '../auth/authenticator.ts';
+import { type Authenticator, tokenOf } from '../auth/authenticator.ts';
 import { memberIdOf } from '../identity.ts';
 import { askLeader } from '../leadership.ts';
 import type { Member } from '../member.ts';
@@ -75,7 +75,7 @@ export function clusterService(member: Member, options: ClusterServiceOptions): 
       authenticator.checkAdmin(context);
       const members = member.isLeader
         ? await promote(member, id)
-        : await askLeader(member, (leader) => leader.promote(id));
+        : await askLeader(member, (leader) => leader.promote(id, tokenOf(context)));
       return { header: headerOf(member), members: messagesOf(members) };
     },
   });

@@ -70,6 +70,6 @@ function callsOf(client: PeerClient, urls: readonly string[]): PeerCalls {
     renewLease: (id) => renewalTold(client.renewLease(urls, id)),
     leaseTimeToLive: (id, keys) => timeToLiveTold(client.leaseTimeToLive(urls, id, keys), id),
     hashKv: (clusterId, revision) => client.hashKv(urls, clusterId, revision),
-    promote: (id) => client.promote(urls, id).catch(told),
+    promote: (id, token) => client.promote(urls, id, token).catch(told),
   };
 }

@@ -18,7 +18,8 @@ export interface PeerCalls {
   /** Seconds; 0 for a lease that is gone. */
   renewLease(id: bigint): Promise<number>;
   leaseTimeToLive(id: bigint, keys: boolean): Promise<LeaseTimeToLiveResponse>;
-  promote(id: bigint): Promise<readonly ClusterMember[]>;
+  /** @param token of the caller, for a leader that asks who it is */
+  promote(id: bigint, token?: string): Promise<readonly ClusterMember[]>;
   hashKv(clusterId: bigint, revision: number): Promise<PeerHash>;
 }
 
