@@ -18,7 +18,7 @@ export interface PeerCalls {
   /** Seconds; 0 for a lease that is gone. */
   renewLease(id: bigint): Promise<number>;
   leaseTimeToLive(id: bigint, keys: boolean): Promise<LeaseTimeToLiveResponse>;
-  /** @param token of the caller, for a leader that asks who it is */
+  /** @param token of the caller: with authentication on the leader asks who it is. Upstream's read it from 3.5.28 and 3.6.6 on; older ones refuse. */
   promote(id: bigint, token?: string): Promise<readonly ClusterMember[]>;
   hashKv(clusterId: bigint, revision: number): Promise<PeerHash>;
 }
