@@ -55,6 +55,9 @@ const verbs: Readonly<Record<string, Verb>> = {
   version,
 };
 
+/** What the user may type. */
+export const etcdctlVerbNames: readonly string[] = Object.keys(verbs);
+
 function group(name: string, its: Readonly<Record<string, Verb>>): Readonly<Record<string, Verb>> {
   return Object.fromEntries(Object.entries(its).map(([verb, what]) => [`${name} ${verb}`, what]));
 }

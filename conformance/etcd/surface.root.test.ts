@@ -1,0 +1,11 @@
+/** The reference is as the table of the surface says. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { recordedSurface, referenceColumn } from './surface.ts';
+
+test('the reference is as the table says', { timeout: 120_000 }, async () => {
+  const rows = recordedSurface().filter(({ reference }) => reference !== 'absent');
+  const recorded = Object.fromEntries(rows.map(({ kind, name, reference }) => [`${kind} ${name}`, reference]));
+  const found = [...(await referenceColumn())].filter(([, value]) => value !== 'absent');
+  assert.deepEqual(Object.fromEntries(found), recorded);
+});
