@@ -78,6 +78,14 @@ export class SimCluster {
     return Math.max(0, ...this.serving.map(({ run }) => run!.etcd!.member.term));
   }
 
+  /** Those that the leader knows of; without a leader all that there are. @param besides one that is told in any case */
+  listed(besides?: SimMember): readonly SimMember[] {
+    const urls = this.leader?.run!.etcd!.member.machine.members.all().flatMap(({ peerUrls }) => peerUrls);
+    return this.members.filter(
+      (member) => member === besides || (urls === undefined ? !member.removed : urls.includes(member.url)),
+    );
+  }
+
   /** A member with an empty disk, which does not run yet. */
   define(bootstrap: SimMember['bootstrap']): SimMember {
     const name = `m${this.#named++}`;
@@ -97,6 +105,8 @@ export class SimCluster {
   start(member: SimMember): void {
     const { world, network, log, config, violated, trace } = this.#deps;
     if (member.run !== undefined || member.removed) return;
+    if (member.bootstrap.initialClusterState === 'existing')
+      member.bootstrap = { initialClusterState: 'existing', initialCluster: this.listed(member).map(initial) };
     const clock = new MemberClock(world);
     const run: MemberRun = {
       clock,

@@ -5,7 +5,7 @@
 import { Cluster, CompactionRequest, KV, Maintenance } from '#api-etcd/gen/rpc.ts';
 import { sleep } from '#std/clock.ts';
 import { ask } from './ask.ts';
-import { initial, type SimCluster, type SimMember } from './cluster.ts';
+import type { SimCluster, SimMember } from './cluster.ts';
 import type { CommittedLog } from './committed-log.ts';
 import { fair, type SimNetwork } from './world/network.ts';
 import type { World } from './world/world.ts';
@@ -266,13 +266,6 @@ async function changeMembers(deps: FaultDeps): Promise<void> {
   );
   if (listed.kind !== 'answered') return;
   const { members } = listed.value;
-  for (const member of cluster.members)
-    if (
-      idOf(member) !== undefined &&
-      member.run?.etcd?.ready !== undefined &&
-      !members.some(({ id }) => id === idOf(member))
-    )
-      trace(`${member.name} is not listed`);
   const learner = members.find(({ isLearner }) => isLearner);
   if (learner !== undefined) {
     trace('promote');
@@ -299,10 +292,7 @@ async function changeMembers(deps: FaultDeps): Promise<void> {
   if (ending.kind !== 'answered') return;
   counts.membershipChanges++;
   added.removed = false;
-  const others = cluster.members.filter(({ url }) =>
-    ending.value.members.some(({ peerURLs }) => peerURLs.includes(url)),
-  );
-  added.bootstrap = { initialClusterState: 'existing', initialCluster: others.map(initial) };
+  added.bootstrap = { initialClusterState: 'existing' };
   cluster.start(added);
 }
 

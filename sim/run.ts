@@ -158,11 +158,11 @@ async function settle(
   log: CommittedLog,
 ): Promise<string | undefined> {
   const agreed = () => {
-    const members = cluster.members.filter(({ removed }) => !removed).map(({ run }) => run?.etcd?.member);
+    // One that was removed while it was away may not know it: nobody waits for it.
+    const members = cluster.leader === undefined ? [] : cluster.listed().map(({ run }) => run?.etcd?.member);
     if (members.length === 0 || members.some((member) => member === undefined || member.leader === 0n)) return false;
     return new Set(members.map((member) => `${member!.leader} ${member!.appliedIndex}`)).size === 1;
   };
-  // Those who were removed while they were away learn it only when they are turned away.
   if (!(await world.until(agreed, quietMsMax)))
     return `the cluster stands still: ${cluster.members
       .map(({ name, run, removed }) => {
