@@ -6,6 +6,7 @@ export class MemberClock implements Clock {
   readonly #world: World;
   #wallOffsetMs = 0;
   #alive = true;
+  readonly #killed = Promise.withResolvers<void>();
   #stoppedUntilMs = 0;
 
   constructor(world: World) {
@@ -14,6 +15,11 @@ export class MemberClock implements Clock {
 
   get alive(): boolean {
     return this.#alive;
+  }
+
+  /** Resolves when the process is dead: whoever talked to it notices. */
+  get killed(): Promise<void> {
+    return this.#killed.promise;
   }
 
   /** Until when the process does nothing; past when it runs. */
@@ -58,5 +64,6 @@ export class MemberClock implements Clock {
 
   kill(): void {
     this.#alive = false;
+    this.#killed.resolve();
   }
 }

@@ -163,6 +163,8 @@ export class SimNetwork {
           this.#world.after(1, () => from.clock.whenRunning(() => from.open && from.host.events.refused(why)));
           return;
         }
+        // As over HTTP: whoever is written to by a member that it does not know yet can answer it.
+        target.peers.add(memberId);
         for (const bytes of batch) target.host.events.receive(Message.decode(bytes));
       });
     });
@@ -183,7 +185,10 @@ export class SimNetwork {
         yield page;
       }
     })();
-    await target.host.events.receiveSnapshot(Message.decode(bytes), arriving, database.bytes);
+    await Promise.race([
+      target.host.events.receiveSnapshot(Message.decode(bytes), arriving, database.bytes),
+      target.clock.killed.then(() => Promise.reject(new Error('connection lost'))),
+    ]);
   }
 
   #travel(from: Endpoint, ms: number): Promise<void> {
