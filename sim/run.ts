@@ -110,7 +110,7 @@ export async function runSeed({ seed, operations, trace: told }: RunOptions): Pr
           membersMax: Math.max(3, size),
         }),
       ),
-      bringBack({ world, cluster, done: () => !working() }),
+      bringBack({ world, cluster, done: () => phase === 'over' }),
     ];
     for (const each of all) each.catch(crashed);
 
