@@ -5,6 +5,7 @@
 import type { Message, Snapshot as RaftSnapshot } from '#api-etcd/gen/raft.ts';
 import type { Disk } from '#host/disk.ts';
 import { nextTurn } from '#host/event-loop.ts';
+import type { Timer } from '#std/clock.ts';
 import { backendFile } from './checkpoint/backend.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { installSnapshot, storeDatabase } from './checkpoint/install-snapshot.ts';
@@ -111,6 +112,7 @@ export function startReplica(options: StartReplicaOptions): StartedReplica {
     if (id !== memberId) network?.addPeer(id, urls);
   };
 
+  let leaving: Timer | undefined;
   const replica = new Replica({
     ...options,
     memberId,
@@ -130,7 +132,7 @@ export function startReplica(options: StartReplicaOptions): StartedReplica {
           addPeer(nodeId, known.peerUrls);
           if (nodeId !== memberId) network?.updatePeer(nodeId, known.peerUrls);
         } else if (nodeId !== memberId) network?.removePeer(nodeId);
-        else onFailed(new Error('the member has been permanently removed from the cluster'));
+        else leaving ??= clock.after(leaveDelayMs, () => onFailed(new Error(removedText)));
       },
       applied: () => member.settled(),
       isWanted: (id) => member.isWaitedFor(id),
@@ -149,6 +151,7 @@ export function startReplica(options: StartReplicaOptions): StartedReplica {
   return {
     checkpointer,
     async [Symbol.asyncDispose]() {
+      leaving?.[Symbol.dispose]();
       await replica[Symbol.asyncDispose]();
       await network?.[Symbol.asyncDispose]();
       await writer.flushed();
@@ -161,6 +164,13 @@ export function startReplica(options: StartReplicaOptions): StartedReplica {
     },
   };
 }
+
+const removedText = 'the member has been permanently removed from the cluster';
+/**
+ * A member that was removed stays for a moment: when it led, the others hear from it alone that its removal is committed; two members of which one leaves at once would
+ * be one that waits for the other's vote for ever. Upstream's figure.
+ */
+const leaveDelayMs = 1000;
 
 /** Laid out in one turn of the event loop. */
 const sliceBytes = 256 << 10;
