@@ -84,6 +84,8 @@ export class SimWatcher {
         // What a process said before it was stopped, or died, has arrived; what it says after has not.
         if (!run.clock.alive || done()) break;
         if (!this.#take(response)) break;
+        // Some clients are slow at times: the server must keep what they miss.
+        if (world.chance(20)) await sleep(world, world.between(50, 2000));
       }
     } catch {
       // The member is gone, or the watch was left: it goes on elsewhere.
@@ -112,6 +114,7 @@ export class SimWatcher {
     if (created) return true;
     if (events.length === 0) {
       counts.progress++;
+      if (revision < this.#seen) violated(`${name}: progress to ${revision}, but it was at ${this.#seen} before`);
       if (revision > log.lastRevision) violated(`${name}: progress to ${revision}, which nobody has applied`);
       const missing = this.#expected(revision)[0];
       if (missing !== undefined) violated(`${name}: progress to ${revision}, but ${told(missing)} was not seen`);

@@ -202,8 +202,12 @@ export class SimNetwork {
         const from = this.#byUrl.get(own) ?? 0n;
         const target = this.#reachable(from, to);
         if (target === undefined) continue;
-        await new Promise<void>((resolve) => target.clock.after(this.#delayMs(), resolve));
-        const answer = await ask(target.host);
+        const answer = await Promise.race([
+          new Promise<void>((resolve) => void target.clock.after(this.#delayMs(), resolve)).then(() =>
+            ask(target.host),
+          ),
+          target.clock.killed.then(() => Promise.reject(new Error('connection lost'))),
+        ]);
         // The way back may be cut by now: the caller then hears nothing.
         if (this.#reachable(to, from) !== undefined || from === 0n) return answer;
       }

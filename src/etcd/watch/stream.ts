@@ -221,7 +221,16 @@ export class ServerWatchStream {
 
   #write(response: WatchResponse): void {
     if (this.#ended) return;
-    if (this.#sink.send(response) || !this.#room) return;
+    let room: boolean;
+    try {
+      room = this.#sink.send(response);
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+      // The call has ended, and `end` is on its way: neither who applies a change nor who catches up may hear of it.
+      this.#ended = true;
+      return;
+    }
+    if (room || !this.#room) return;
     this.#room = false;
     this.#sink.drained().then(
       () => {
