@@ -80,7 +80,7 @@ export class SimCluster {
 
   /** Those that the leader knows of; without a leader all that there are. @param besides one that is told in any case */
   listed(besides?: SimMember): readonly SimMember[] {
-    const urls = this.leader?.run!.etcd!.member.machine.members.all().flatMap(({ peerUrls }) => peerUrls);
+    const urls = this.leader?.run?.etcd?.member.machine.members.all().flatMap(({ peerUrls }) => peerUrls);
     return this.members.filter(
       (member) => member === besides || (urls === undefined ? !member.removed : urls.includes(member.url)),
     );

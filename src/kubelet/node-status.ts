@@ -81,7 +81,6 @@ export class NodeStatus {
   readonly #config: NodeConfig;
   readonly #deps: NodeStatusDeps;
   #reported: { readonly ready: string; readonly atMs: number } | undefined;
-  #wake: (() => void) | undefined;
 
   constructor(config: NodeConfig, deps: NodeStatusDeps) {
     this.#config = config;
@@ -130,7 +129,6 @@ export class NodeStatus {
           resolve();
         };
         const timer = clock.after(checkIntervalMs, done);
-        this.#wake = done;
         // It may have been aborted while the report was under way.
         if (signal.aborted) done();
         else signal.addEventListener('abort', done, { once: true });
