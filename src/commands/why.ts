@@ -93,7 +93,9 @@ async function askAll(paths: ClusterPaths, layout: ClusterLayout, name: string, 
   if (answers.length === 0)
     throw new CommandError(ExitCode.notFound, `cluster ${name} is not running: start it with \`wherry up\``);
   const state = answers.find((answer) => answer.state !== undefined)?.state;
-  const scheduling = answers.find((answer) => answer.scheduling !== undefined)?.scheduling;
+  // One that scheduled before may remember an older verdict.
+  const verdicts = answers.flatMap((answer) => answer.scheduling ?? []).sort((a, b) => b.atMs - a.atMs);
+  const [scheduling] = verdicts;
   const writes = answers.flatMap((answer) => answer.writes).sort((a, b) => b.atMs - a.atMs);
   return { writes, ...(state && { state }), ...(scheduling && { scheduling }) };
 }
