@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { isEtcdError } from '#api-etcd/errors.ts';
 import { AlarmType, Cluster, Lease, Maintenance } from '#api-etcd/gen/rpc.ts';
 import { createEtcdClient, type EtcdClient } from '#etcd-client/client.ts';
-import { drainTurns } from '#host/event-loop.ts';
+import { drainTurns, nextTurn } from '#host/event-loop.ts';
 import { utf8Decode, utf8Encode } from '#std/bytes.ts';
 import { seededPrng } from '#std/prng.ts';
 import { VirtualClock } from '#std/virtual-clock.ts';
@@ -175,6 +175,21 @@ describe('three members', { timeout }, () => {
     await cluster.put(follower!, 'meanwhile', 'yes');
     // An election, not the timeout of a request.
     assert.ok(cluster.clock.monotonicMs() - beforeMs < 5000);
+    await cluster.agree();
+  });
+  test('a write that dies with the leader is answered when the next one leads, not after the timeout', async () => {
+    await using cluster = await TestCluster.start(three);
+    const [follower] = cluster.followerNames;
+    const { member } = cluster.members.get(follower!)!;
+    const writing = cluster.client(follower!).put({ key: bytes('lost'), value: bytes('yes') });
+    writing.catch(() => {});
+    // It is on its way when the leader dies.
+    while (member.proposalsWaiting === 0 || member.replica!.proposalsHeld > 0) await nextTurn();
+    cluster.kill(cluster.leaderName!);
+    const beforeMs = cluster.clock.monotonicMs();
+    await assert.rejects(cluster.passes(writing), (error) => isEtcdError(error, 'timeoutLeaderFailed'));
+    assert.ok(cluster.clock.monotonicMs() - beforeMs < 5000);
+    await cluster.put(follower!, 'lost', 'again');
     await cluster.agree();
   });
   test('when all start, they have a leader before a timeout has passed', async () => {

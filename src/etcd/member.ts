@@ -316,6 +316,7 @@ export class Member implements Disposable {
 
   /** Applies an entry of the log and answers whoever waits for it here. */
   applyEntry({ index, term, data }: LogEntry): void {
+    if (term > this.#applied.term) this.#giveUpLost(term);
     this.#applied = { index, term };
     if (data === undefined || data.length === 0) return;
     let entry: Entry;
@@ -332,6 +333,12 @@ export class Member implements Disposable {
     if (waiter === undefined) return;
     if (error === undefined) waiter.resolve(response);
     else waiter.reject(error);
+  }
+
+  /** Whoever's write died with the leader is told now what a timeout would tell later. */
+  #giveUpLost(term: number): void {
+    const lastId = this.#replica?.lostBefore(term);
+    if (lastId !== undefined) this.#waiters.giveUp(lastId, etcdError('timeoutLeaderFailed'));
   }
 
   isWaitedFor(id: bigint): boolean {

@@ -87,6 +87,8 @@ export class Replica implements AsyncDisposable {
   #applyAt = 0;
   /** Proposals have waited for a leader. */
   #held = false;
+  /** The last proposal that went to each leader whose successor has not applied anything yet; in order of terms. */
+  #handed: { readonly term: number; readonly leader: bigint; lastId: bigint }[] = [];
   #scheduled = false;
   #leader: bigint = noNode;
   /** Has called its early election, or need not. */
@@ -283,8 +285,31 @@ export class Replica implements AsyncDisposable {
     // Refused while leadership is handed over, or too much is uncommitted: they are tried again with the next tick.
     this.#held = this.#node.proposeBatch(this.#proposals) !== undefined;
     if (this.#held) return;
+    this.#noteHanded(this.#proposalIds.at(-1)!);
     this.#proposals = [];
     this.#proposalIds = [];
+  }
+
+  #noteHanded(id: bigint): void {
+    const { term, leader } = this.#node;
+    const last = this.#handed.at(-1);
+    if (last?.term === term) last.lastId = id;
+    else this.#handed.push({ term, leader, lastId: id });
+  }
+
+  /**
+   * Something of a new term is applied: whatever the leader before had passed on is applied, too. What went to one that cannot be reached now and has not come
+   * back is lost, or will come too late for anybody to wait for it.
+   * @returns the last proposal of that kind; undefined when there is none
+   */
+  lostBefore(term: number): bigint | undefined {
+    let lost: bigint | undefined;
+    for (let first = this.#handed[0]; first !== undefined && first.term < term; first = this.#handed[0]) {
+      const { memberId, network } = this.#options;
+      if (first.leader !== memberId && network?.reaches(first.leader) === false) lost = first.lastId;
+      this.#handed.shift();
+    }
+    return lost;
   }
 
   #reachesLeader(): boolean {

@@ -53,6 +53,15 @@ export class Waiters<T> {
     return waiter;
   }
 
+  /** Those up to an id, which grow in the order of waiting, are answered with an error now. */
+  giveUp(lastId: bigint, error: unknown): void {
+    for (const { id, reject } of this.#waiting.values()) {
+      if (id > lastId) return;
+      this.#waiting.delete(id);
+      reject(error);
+    }
+  }
+
   /** Nobody is answered any more. */
   stop(): void {
     this.#timer?.[Symbol.dispose]();
