@@ -89,8 +89,13 @@ async function inParallel(count: number, parallel: number, each: (i: number) => 
   await Promise.all(Array.from({ length: parallel }, worker));
 }
 
-async function requests(paths: readonly string[], count: number, parallel: number): Promise<Result> {
-  const report = await ordered({ what: 'requests', paths, count, parallel });
+async function requests(
+  paths: readonly string[],
+  count: number,
+  parallel: number,
+  headers: readonly (readonly [string, string])[] = [],
+): Promise<Result> {
+  const report = await ordered({ what: 'requests', paths, count, parallel, headers });
   if (report.what !== 'result') throw new Error(`unexpected report: ${report.what}`);
   return report;
 }
@@ -116,6 +121,10 @@ if (wanted('get')) {
   await requests(paths, 5000, 16);
   for (const parallel of [1, 16, 64])
     await measured(`GET of 2 KB, ${parallel} at a time`, 20_000, 'requests', () => requests(paths, 20_000, parallel));
+  const protobuf = [['accept', 'application/vnd.kubernetes.protobuf,application/json']] as const;
+  await measured('GET of 2 KB in protobuf, 16 at a time', 20_000, 'requests', () =>
+    requests(paths, 20_000, 16, protobuf),
+  );
   await measured(`GET of 2 KB from the cache, 16 at a time`, 20_000, 'requests', () =>
     requests(
       paths.map((path) => `${path}?resourceVersion=0`),

@@ -18,7 +18,13 @@ export interface Target {
 export type Order =
   | { readonly what: 'connect'; readonly target: Target; readonly connections: number }
   /** Requests, `parallel` at a time, over all connections; each path in turn. */
-  | { readonly what: 'requests'; readonly paths: readonly string[]; readonly count: number; readonly parallel: number }
+  | {
+      readonly what: 'requests';
+      readonly paths: readonly string[];
+      readonly count: number;
+      readonly parallel: number;
+      readonly headers: readonly Header[];
+    }
   /** Answers `ready` when all watches stand, and the result when together they have seen `events` lines. */
   | { readonly what: 'watch'; readonly path: string; readonly watchers: number; readonly events: number };
 
@@ -47,7 +53,12 @@ async function connect({ address, ...tls }: Target, count: number): Promise<void
 }
 
 /** One request; resolves with the bytes of its answer. */
-function request(connection: Http2Connection, path: string, onData: (chunk: Buffer) => void): Promise<number> {
+function request(
+  connection: Http2Connection,
+  path: string,
+  onData: (chunk: Buffer) => void,
+  more: readonly Header[] = [],
+): Promise<number> {
   return new Promise((resolve, reject) => {
     let bytes = 0;
     const headers: Header[] = [
@@ -55,8 +66,9 @@ function request(connection: Http2Connection, path: string, onData: (chunk: Buff
       [':scheme', 'https'],
       [':authority', authority],
       [':path', path],
-      ['accept', 'application/json, */*'],
+      ...(more.some(([name]) => name === 'accept') ? [] : [['accept', 'application/json, */*'] as const]),
       ['user-agent', 'bench/v1.36.0'],
+      ...more,
     ];
     const stream = connection.open(headers, true, {
       headers(received, end) {
@@ -77,7 +89,7 @@ function request(connection: Http2Connection, path: string, onData: (chunk: Buff
   });
 }
 
-async function requests(paths: readonly string[], count: number, parallel: number): Promise<Result> {
+async function requests({ paths, count, parallel, headers }: Order & { readonly what: 'requests' }): Promise<Result> {
   const times: number[] = [];
   let next = 0;
   let bytes = 0;
@@ -86,7 +98,7 @@ async function requests(paths: readonly string[], count: number, parallel: numbe
     while (next < count) {
       const path = paths[next++ % paths.length]!;
       const sent = performance.now();
-      bytes += await request(connection, path, () => {});
+      bytes += await request(connection, path, () => {}, headers);
       times.push(performance.now() - sent);
     }
   };
@@ -131,7 +143,7 @@ process.on('message', async (order: Order) => {
       report({ what: 'ready' });
       return;
     case 'requests':
-      report({ what: 'result', ...(await requests(order.paths, order.count, order.parallel)) });
+      report({ what: 'result', ...(await requests(order)) });
       return;
     case 'watch':
       report({

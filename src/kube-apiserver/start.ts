@@ -202,6 +202,7 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
     issuer: config.serviceAccountIssuer,
     audiences,
     reader,
+    clock,
     warn: log,
   });
   const authenticate = createAuthentication(

@@ -5,8 +5,10 @@
 
 import { unauthorizedError } from '#kube-machinery/status.ts';
 import { TokenError, type TokenSigner } from '#pki/token-signer.ts';
+import type { Clock } from '#std/clock.ts';
 import type { ObjectReader } from '../reader.ts';
 import { serviceAccountsGroup, serviceAccountUser, type UserInfo } from '../user.ts';
+import { cachedClaims } from './claims-cache.ts';
 
 export interface Bound {
   readonly name: string;
@@ -31,9 +33,15 @@ export function serviceAccountTokens(options: {
   readonly issuer: string;
   readonly audiences: readonly string[];
   readonly reader: ObjectReader;
+  readonly clock: Clock;
   readonly warn: (message: string) => void;
 }): (token: string, audiences?: readonly string[]) => Promise<UserInfo | undefined> {
-  const { signer, issuer, reader, warn } = options;
+  const { signer, issuer, reader, clock, warn } = options;
+  const verified = cachedClaims((token) => signer.verify(token), clock);
+  /** The object, as long as it is the one that is meant: the cache will do, but what it does not have yet may be in the store. */
+  const stands = async (resource: string, namespace: string, { name, uid }: Bound): Promise<boolean> =>
+    reader.get({ group: '', resource }, namespace, name)?.metadata.uid === uid ||
+    (await reader.getLatest({ group: '', resource }, namespace, name))?.metadata.uid === uid;
   return async (token, audiences = options.audiences) => {
     if (issuerOf(token) !== issuer) return undefined;
     const refuse = (why: string) => {
@@ -42,7 +50,7 @@ export function serviceAccountTokens(options: {
     };
     let claims: Readonly<Record<string, unknown>>;
     try {
-      claims = await signer.verify(token);
+      claims = await verified(token);
     } catch (error) {
       if (!(error instanceof TokenError)) throw error;
       throw refuse(error.message);
@@ -52,15 +60,15 @@ export function serviceAccountTokens(options: {
     const own = claims[claimsKey] as ServiceAccountClaims | undefined;
     if (own === undefined) throw refuse('it says nothing of a service account');
     const { namespace, serviceaccount: account } = own;
-    const found = await reader.getLatest({ group: '', resource: 'serviceaccounts' }, namespace, account.name);
-    if (found?.metadata.uid !== account.uid) throw refuse(`the account ${namespace}/${account.name} is gone`);
+    if (!(await stands('serviceaccounts', namespace, account)))
+      throw refuse(`the account ${namespace}/${account.name} is gone`);
     for (const [bound, resource] of [
       [own.pod, 'pods'],
       [own.secret, 'secrets'],
     ] as const) {
       if (bound === undefined) continue;
-      const object = await reader.getLatest({ group: '', resource }, namespace, bound.name);
-      if (object?.metadata.uid !== bound.uid) throw refuse(`what it is bound to, ${resource}/${bound.name}, is gone`);
+      if (!(await stands(resource, namespace, bound)))
+        throw refuse(`what it is bound to, ${resource}/${bound.name}, is gone`);
     }
     return {
       name: serviceAccountUser(namespace, account.name),
