@@ -74,6 +74,7 @@ import {
 } from './storage-drivers.ts';
 import { validateWebhookConfiguration } from './webhooks.ts';
 import { validateWorkload, validateWorkloadUpdate } from './workload.ts';
+import { validateWorkloadStatus } from './workload-status.ts';
 
 type Validate = (object: KubeObject, resource: Resource) => FieldError[];
 type ValidateUpdate = (object: KubeObject, old: KubeObject, resource: Resource) => FieldError[];
@@ -187,8 +188,20 @@ export function validateUpdate(resource: Resource, object: KubeObject, old: Kube
 }
 
 export function validateStatusUpdate(resource: Resource, object: KubeObject, old: KubeObject): FieldError[] {
-  return validateMetadataUpdate(resource, object, old);
+  return [
+    ...validateMetadataUpdate(resource, object, old),
+    ...(reported.has(nameOf(resource)) ? validateWorkloadStatus(object, old) : []),
+  ];
 }
+
+/** Kinds whose statuses are looked at. */
+const reported = new Set([
+  'ReplicationController',
+  'Deployment.apps',
+  'ReplicaSet.apps',
+  'DaemonSet.apps',
+  'StatefulSet.apps',
+]);
 
 const immutableWhenSet = 'field is immutable when `immutable` is set';
 
