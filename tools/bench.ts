@@ -5,7 +5,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, release, totalmem } from 'node:os';
+import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 
 const root = new URL('..', import.meta.url).pathname;
@@ -21,6 +21,8 @@ const files = (existsSync(folder) ? readdirSync(folder) : [])
 const generated = spawnSync(process.execPath, [join(root, 'tools/gen.ts')], { stdio: 'inherit' });
 if (generated.status !== 0) process.exit(1);
 let failed = 0;
+// What else the machine did: it is part of the figures.
+const load = loadavg()[0]!.toFixed(1);
 const sections = new Map<string, string>();
 for (const file of files) {
   const name = file.replace(/\.ts$/, '');
@@ -49,7 +51,7 @@ function writeResults(): void {
   const known = existsSync(path) ? readFileSync(path, 'utf8') : '';
   for (const [, name, text] of known.matchAll(/^## (.+)\n\n```text\n([\s\S]*?)```$/gm))
     if (!sections.has(name!)) sections.set(name!, text!);
-  const machine = `${availableParallelism()} cores of ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
+  const machine = `${availableParallelism()} cores of ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}, load ${load} from other programs at the start`;
   const date = spawnSync('git', ['log', '-1', '--format=%cs'], { cwd: root, encoding: 'utf8' }).stdout.trim();
   const body = [...sections]
     .sort(([a], [b]) => (a < b ? -1 : 1))
