@@ -81,6 +81,6 @@ export class Checkpointer {
     member.counters.backendCommit.observe((clock.monotonicMs() - startMs) / 1000);
     await writer.checkpointSaved(Snapshot.create({ ...applied, confState: machine.confState }));
     this.#savedIndex = applied.index;
-    await removeOldSnapshots(disk, folder);
+    await removeOldSnapshots(disk, folder, applied.index);
   }
 }

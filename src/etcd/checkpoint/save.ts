@@ -28,11 +28,12 @@ export async function saveCheckpoint(options: {
   await disk.syncFolder(folder);
 }
 
-/** Removes what newer states have replaced. */
-export async function removeOldSnapshots(disk: Disk, folder: string): Promise<void> {
+/** Removes what newer states have replaced. @param savedIndex of the newest */
+export async function removeOldSnapshots(disk: Disk, folder: string, savedIndex: number): Promise<void> {
   const all = await disk.list(folder);
-  // States that came from a leader and that raft did not want.
-  for (const name of all) if (name.endsWith('.snap.db')) await disk.remove(`${folder}/${name}`);
+  // States that came from a leader and that raft did not want. One that is further on may just have arrived, and wait to be installed.
+  for (const name of all)
+    if (name.endsWith('.snap.db') && Number.parseInt(name, 16) <= savedIndex) await disk.remove(`${folder}/${name}`);
   const names = all.filter((name) => name.endsWith('.snap'));
   for (const name of names.slice(0, -snapshotFilesMax)) await disk.remove(`${folder}/${name}`);
 }
