@@ -40,7 +40,7 @@ export interface Load {
   finish(): Promise<void>;
 }
 
-/** @param refuses new connections may be refused, for instance while there is no quorum */
+/** @param word begins the names of what is written */
 export function startLoad(scene: Pick<Scene, 'env' | 'kubectlPath' | 'dataDir'>, word: string): Load {
   const aborter = new AbortController();
   const acknowledged = new Set<string>();
