@@ -28,7 +28,10 @@ const servers: Readonly<Record<string, Start>> = {
   'ours, as a process': (scope) => startProcess(scope, [new URL('../../bin/wherry', import.meta.url).pathname, 'etcd']),
 
   async 'in memory, over a socket'(scope) {
-    const etcd = await startEtcd({ config: {}, deps: { clock: systemClock, prng: systemPrng(), log: () => {} } });
+    const etcd = await startEtcd({
+      config: { bcryptCost: 4 },
+      deps: { clock: systemClock, prng: systemPrng(), log: () => {} },
+    });
     scope.use(etcd);
     const listener = await listen({
       address: { host: '127.0.0.1', port: 0 },
@@ -49,7 +52,7 @@ async function startProcess(scope: Scope, command: readonly string[]): Promise<s
 }
 
 for (const [name, start] of Object.entries(servers))
-  describe(name, { timeout: 60_000 }, async () => {
+  describe(name, { timeout: 180_000 }, async () => {
     const scope = new Scope();
     after(() => scope[Symbol.asyncDispose]());
     const channel = connectRpc({ target: parseTarget(await start(scope)), clock: systemClock });

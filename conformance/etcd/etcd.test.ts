@@ -10,8 +10,11 @@ import { answersOf } from './script.ts';
 
 const recorded = recordedAnswers();
 
-describe('in memory', { timeout: 60_000 }, async () => {
-  const etcd = await startEtcd({ config: {}, deps: { clock: systemClock, prng: systemPrng(), log: () => {} } });
+describe('in memory', { timeout: 180_000 }, async () => {
+  const etcd = await startEtcd({
+    config: { bcryptCost: 4 },
+    deps: { clock: systemClock, prng: systemPrng(), log: () => {} },
+  });
   const channel = etcd.connect();
   after(async () => {
     await channel[Symbol.asyncDispose]();

@@ -26,7 +26,7 @@ export interface Scenario {
 
 export type Answers = Readonly<Record<string, readonly unknown[]>>;
 
-const scenarioMs = 10_000;
+const scenarioMs = 30_000;
 
 /** Runs scenarios on a server with an empty store. */
 export async function answersOf(scenarios: readonly Scenario[], channel: Channel): Promise<Answers> {

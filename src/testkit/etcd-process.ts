@@ -14,7 +14,7 @@ export interface EtcdProcess extends AsyncDisposable {
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
-const startTimeoutMs = 20_000;
+const startTimeoutMs = 60_000;
 
 /** Starts a member on a free port and waits until it serves. */
 export async function startEtcdProcess(options: {
