@@ -30,6 +30,8 @@ export class CommittedLog {
   /** From revision 2 on, without a gap. */
   readonly #revisions: Revision[] = [];
   readonly #kvs = new Map<string, Kv>();
+  /** What lies before it may have been compacted away: somebody asked for it. */
+  compactionAsked = 0;
 
   constructor(world: World, violated: (what: string) => void) {
     this.#world = world;

@@ -250,6 +250,7 @@ async function compact({ world, cluster, log, counts, trace }: FaultDeps): Promi
   if (revision < 2) return;
   const member = world.pick(cluster.serving);
   trace(`compact ${revision}`);
+  log.compactionAsked = Math.max(log.compactionAsked, revision);
   const ending = await ask(world, member, operatorTimeoutMs, (channel) =>
     channel.unary(KV.methods.compact, CompactionRequest.create({ revision, physical: world.chance(300) })),
   );

@@ -24,7 +24,10 @@ const patches = readdirSync(folder)
   .sort();
 let caught = 0;
 for (const name of patches) {
-  const said = await hunt(name);
+  const said = await hunt(name).catch((error: unknown) => {
+    print(`BROKEN ${name}: ${error instanceof Error ? error.message : error}`);
+    return undefined;
+  });
   if (said !== undefined) caught++;
   print(`${said === undefined ? 'MISSED' : 'caught'} ${name.padEnd(34)} ${said ?? `in ${seeds} seeds`}`);
 }

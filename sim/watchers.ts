@@ -35,8 +35,6 @@ export class SimWatcher {
   readonly #deps: WatcherDeps;
   /** Everything up to here was seen. */
   #seen = 1;
-  /** What the newest compaction that it knows of has left. */
-  #compacted = 0;
 
   constructor(deps: WatcherDeps) {
     this.#deps = deps;
@@ -104,7 +102,6 @@ export class SimWatcher {
     if (canceled) {
       if (compactRevision > 0) {
         counts.compacted++;
-        this.#compacted = compactRevision;
         if (compactRevision <= this.#seen)
           violated(`${name}: told that ${compactRevision} is compacted, but asked from ${this.#seen + 1} on`);
         this.#seen = Math.max(this.#seen, compactRevision - 1);
@@ -143,10 +140,9 @@ export class SimWatcher {
   }
 
   #checkBefore(prevKv: KeyValue | undefined, change: Change): void {
-    const { violated, name } = this.#deps;
+    const { violated, name, log } = this.#deps;
     if (prevKv === undefined) {
-      // Compaction may have taken it.
-      if (change.before !== undefined && this.#compacted === 0 && change.before.modRevision > change.revision - 2)
+      if (change.before !== undefined && change.revision - 1 >= log.compactionAsked)
         violated(`${name}: ${told(change)} came without what was before`);
     } else if (!sameKv(kvOf(prevKv), change.before)) violated(`${name}: ${told(change)} came with another before`);
   }
