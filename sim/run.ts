@@ -159,7 +159,9 @@ async function settle(
 ): Promise<string | undefined> {
   const agreed = () => {
     // One that was removed while it was away may not know it: nobody waits for it.
-    const members = cluster.leader === undefined ? [] : cluster.listed().map(({ run }) => run?.etcd?.member);
+    // Nor for one that was added without anybody hearing of it: nobody starts it.
+    const wanted = cluster.leader === undefined ? [] : cluster.listed().filter(({ removed }) => !removed);
+    const members = wanted.map(({ run }) => run?.etcd?.member);
     if (members.length === 0 || members.some((member) => member === undefined || member.leader === 0n)) return false;
     return new Set(members.map((member) => `${member!.leader} ${member!.appliedIndex}`)).size === 1;
   };
