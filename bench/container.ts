@@ -94,7 +94,7 @@ for (let round = -2; round < times; round++)
 const ours = at(0.5, measured.get('wherry')!.all);
 const goalMs = 6;
 const row = (...cells: readonly string[]) =>
-  process.stdout.write(`${cells.map((cell, i) => (i === 0 ? cell.padEnd(10) : cell.padStart(10))).join('')}\n`);
+  process.stdout.write(`${cells.map((cell, i) => (i === 0 ? cell.padEnd(10) : cell.padStart(12))).join('')}\n`);
 process.stdout.write(`${times} containers each, ms; goal: all under ${goalMs} ms at p50; Node ${process.version}\n`);
 row('runtime', 'create p50', 'start p50', 'delete p50', 'all p50', 'all p99', 'wherry is');
 for (const [name, { create, start, remove, all }] of measured) {
