@@ -278,11 +278,10 @@ async function changeMembers(deps: FaultDeps): Promise<void> {
     else if (world.chance(300)) await remove(deps, via, learner.id);
     return;
   }
-  if (members.length >= membersMax || (members.length > 1 && world.chance(400))) {
-    if (members.length <= 1) return;
-    // Of two, the leader cannot leave safely: if it is gone before the other knows, that one waits for its vote for ever. (So it is upstream.)
-    const leavable = members.length > 2 ? members : members.filter(({ id }) => id !== idOf(via));
-    await remove(deps, via, world.pick(leavable).id);
+  if (members.length >= membersMax || (members.length > 2 && world.chance(400))) {
+    // Of two, none leaves safely: if the other dies before its disk knows that the removal is committed, it waits for the vote of who is gone. (So it is
+    // upstream.)
+    if (members.length > 2) await remove(deps, via, world.pick(members).id);
     return;
   }
   const added = cluster.define({});
