@@ -1,14 +1,16 @@
 /** A program on a terminal, as a person has it: what it writes is read from the other side, where its size is set, too. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, constants, openSync, read, writeSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import koffi from 'koffi';
 
 const TIOCSWINSZ = 0x5414;
+const lastWordsMs = 2000;
 
 export interface Terminal extends Disposable {
   readonly child: ChildProcess;
   readonly output: () => string;
-  /** Resolves with the exit code. */
+  /** Resolves with the exit code, when everything that was written has been read. */
   readonly ended: Promise<number | null>;
   type(text: string): void;
   resize(columns: number, rows: number): void;
@@ -39,12 +41,14 @@ export function startOnTerminal(
   let output = '';
   let open = true;
   const chunk = Buffer.alloc(64 << 10);
+  const { promise: readToTheEnd, resolve: atTheEnd } = Promise.withResolvers<void>();
   const readNext = () =>
     read(ours, chunk, 0, chunk.length, null, (error, length) => {
       // A terminal that nobody holds any more reads as an input/output error. Only then it is closed: a read was waiting in it.
       if (error !== null || length === 0) {
         open = false;
         closeSync(ours);
+        atTheEnd();
         return;
       }
       output += chunk.toString('utf8', 0, length);
@@ -52,7 +56,10 @@ export function startOnTerminal(
     });
   readNext();
   const ended = new Promise<number | null>((resolve) => {
-    child.on('close', (code) => resolve(code));
+    child.on('close', (code) => {
+      // Its last words are still on their way; unless somebody it has left behind holds the terminal.
+      void Promise.race([readToTheEnd, setTimeout(lastWordsMs)]).then(() => resolve(code));
+    });
     child.on('error', () => resolve(null));
   });
   return {
