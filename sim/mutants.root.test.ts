@@ -1,4 +1,4 @@
-/** Every planted bug still fits the sources: a patch that no longer applies catches nothing. */
+/** Needs git, which a machine with Node and npm alone has not: among the root suites for that. Every planted bug still fits the sources: a patch that no longer applies catches nothing. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
