@@ -2,6 +2,8 @@
 import { join } from 'node:path';
 
 export interface ClusterPaths {
+  /** Where the data of this user's clusters lies, unless another folder is given. */
+  readonly share: string;
   /** Kept: store, certificates, images, volumes. */
   readonly data: string;
   /** Gone with a reboot: running containers, the lock. */
@@ -37,6 +39,7 @@ export function clusterPaths(name: string, env: PathEnvironment, dataDir?: strin
   const runBase = env.root ? '/run/wherry' : env.xdgRuntimeDir ? join(env.xdgRuntimeDir, 'wherry') : join(data, 'run');
   const run = join(runBase, name);
   return {
+    share,
     data,
     run,
     pki: join(data, 'pki'),

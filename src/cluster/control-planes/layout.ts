@@ -35,15 +35,16 @@ export class LayoutError extends Error {
 /** One, or numbers of which a majority can be lost and told apart. */
 export const controlPlaneCounts: readonly number[] = [1, 3, 5];
 
-const layoutFile = (paths: ClusterPaths) => join(paths.data, 'control-planes.json');
+type DataFolder = Pick<ClusterPaths, 'data'>;
+const layoutFile = (paths: DataFolder) => join(paths.data, 'control-planes.json');
 
 /** Undefined: the cluster has one control plane, or is not there yet. */
-export async function readLayout(paths: ClusterPaths): Promise<ClusterLayout | undefined> {
+export async function readLayout(paths: DataFolder): Promise<ClusterLayout | undefined> {
   const text = await readIfThere(layoutFile(paths));
   return text === undefined ? undefined : (JSON.parse(text.toString('utf8')) as ClusterLayout);
 }
 
-export async function writeLayout(paths: ClusterPaths, layout: ClusterLayout): Promise<void> {
+export async function writeLayout(paths: DataFolder, layout: ClusterLayout): Promise<void> {
   await replaceFile(layoutFile(paths), `${JSON.stringify(layout, undefined, 2)}\n`, { mode: 0o600 });
 }
 

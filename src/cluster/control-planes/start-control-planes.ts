@@ -2,7 +2,6 @@
  * `wherry up --control-planes N` as a function: certificates, N control planes as processes of their own, and in this process the machine as a node, a
  * client of their API like any other. Control planes that live already are taken as they are. Disposing ends all of it and keeps the data.
  */
-import { createServer } from 'node:net';
 import { makeFolder, removeTree } from '#host/files.ts';
 import { lockFile } from '#host/lock-file.ts';
 import type { KubeClient } from '#kube-client/client.ts';
@@ -15,7 +14,7 @@ import { ensureCertificates } from '../certificates.ts';
 import { answerJson } from '../control.ts';
 import { startHollowNode } from '../hollow-node.ts';
 import { administrator, type Identity, identityOf } from '../identities.ts';
-import { kubeletPort, type RealNode } from '../real-node.ts';
+import type { RealNode } from '../real-node.ts';
 import {
   apiserverDnsNames,
   type Cluster,
@@ -26,7 +25,8 @@ import {
 } from '../start-cluster.ts';
 import { waitForReady } from '../wait-for-ready.ts';
 import { ensureComponentCertificates, ensurePeerCertificates } from './component-certificates.ts';
-import { type ClusterLayout, readLayout, writeLayout } from './layout.ts';
+import { readLayout, writeLayout } from './layout.ts';
+import { checkFree, loopback, makeLayout } from './make-layout.ts';
 import { nodeClients } from './node-clients.ts';
 import { livePlanes, type PlaneProcesses, startPlanes, stopPlanes } from './processes.ts';
 
@@ -37,11 +37,8 @@ export interface ControlPlanesConfig extends ClusterConfig {
   readonly serverCommand: readonly string[];
 }
 
-const loopback = '127.0.0.1';
 const podGraceMs = 5000;
 const stopGraceMs = 15_000;
-const firstPeerPort = 2380;
-const portsTriedMax = 200;
 
 export async function startControlPlanes(config: ControlPlanesConfig, deps: ClusterDeps): Promise<Cluster> {
   const scope = new Scope();
@@ -59,8 +56,7 @@ async function start(config: ControlPlanesConfig, deps: ClusterDeps, scope: Scop
   await Promise.all([makeFolder(paths.data, 0o700), makeFolder(paths.run, 0o700)]);
   scope.use(await lockFile(`${paths.run}/up.lock`));
   const known = await readLayout(paths);
-  const layout = known ?? (await makeLayout(config));
-  if (known === undefined) await writeLayout(paths, layout);
+  const layout = known ?? (await makeLayout(config, config.controlPlanes));
   const { nodeIp } = layout;
   const serviceRange = parsePrefix(layout.serviceCidr);
   const clusterDns = formatAddress(addressAt(serviceRange, 10n)!);
@@ -101,6 +97,8 @@ async function start(config: ControlPlanesConfig, deps: ClusterDeps, scope: Scop
     scope.defer(async () => {
       if (!isUp) await stopAll();
     });
+  // From here on the cluster has what it was asked for with. Before, nobody is held to a port that was taken, or to a range that is none.
+  if (known === undefined) await writeLayout(paths, layout);
   await startPlanes(processes, missing, { timeoutMs: config.waitMs });
   for (const plane of live) phase(`control plane ${plane.name} (pid ${plane.pid}) taken over`);
   if (missing.length > 0) phase(`control planes ${missing.join(', ')}`);
@@ -184,48 +182,4 @@ async function start(config: ControlPlanesConfig, deps: ClusterDeps, scope: Scop
     },
     abandon: () => scope[Symbol.asyncDispose](),
   };
-}
-
-/** Names and ports of a cluster that is begun now. Peer ports are free ones: they are in the log of etcd from then on. */
-async function makeLayout(config: ControlPlanesConfig): Promise<ClusterLayout> {
-  const { port, podCidr, serviceCidr, clusterDomain, etcdServer } = config;
-  const real = config.node === 'real';
-  const count = config.controlPlanes;
-  const ports = await freePorts(count + 1, new Set([port]));
-  return {
-    controlPlanes: ports.slice(0, count).map((peerPort, i) => ({
-      name: `cp-${i + 1}`,
-      ...(etcdServer === undefined && { peerPort }),
-    })),
-    ...{ port, podCidr, serviceCidr, clusterDomain },
-    nodeIp: real ? formatAddress(addressAt(parsePrefix(podCidr), 1n)!) : loopback,
-    kubeletPort: real ? kubeletPort : ports[count]!,
-    ...(etcdServer !== undefined && { etcdServers: etcdServer }),
-  };
-}
-
-/** Below the ports that the system hands out by itself, from etcd's on. */
-async function freePorts(count: number, taken: ReadonlySet<number>): Promise<number[]> {
-  const found: number[] = [];
-  for (let port = firstPeerPort; found.length < count && port < firstPeerPort + portsTriedMax; port++) {
-    if (taken.has(port)) continue;
-    try {
-      await checkFree(loopback, port);
-      found.push(port);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    }
-  }
-  if (found.length < count) throw new Error(`no ${count} free ports from ${firstPeerPort} on`);
-  return found;
-}
-
-/** @throws Error EADDRINUSE */
-async function checkFree(host: string, port: number): Promise<void> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port }, resolve);
-  });
-  await new Promise((resolve) => server.close(resolve));
 }

@@ -1,0 +1,62 @@
+/** A first `up` of several control planes that cannot be: what it was asked for with binds nobody. The ports that it chooses are its own for good. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'node:test';
+import { systemClock } from '#host/clock.ts';
+import { systemPrng } from '#host/random.ts';
+import { Scope } from '#std/scope.ts';
+import { clusterPaths } from '../paths.ts';
+import { readLayout, writeLayout } from './layout.ts';
+import { makeLayout } from './make-layout.ts';
+import { type ControlPlanesConfig, startControlPlanes } from './start-control-planes.ts';
+
+const deps = { clock: systemClock, prng: systemPrng(), phase: () => {}, log: () => {} };
+
+function newHome(scope: Scope): string {
+  const home = mkdtempSync(join(tmpdir(), 'control-planes-'));
+  scope.defer(() => rmSync(home, { recursive: true }));
+  return home;
+}
+
+function configOf(home: string, name: string): ControlPlanesConfig {
+  return {
+    ...{ name, nodeName: 'node', paths: clusterPaths(name, { root: false, home }), port: 6443, node: 'none' },
+    ...{ podCidr: '10.244.0.0/24', serviceCidr: '10.96.0.0/16', clusterDomain: 'cluster.local' },
+    ...{ kubeconfig: undefined, version: 'v1.36.0', waitMs: 1000 },
+    ...{ controlPlanes: 3, serverCommand: [process.execPath, '-e', 'process.exit(7)'] },
+  };
+}
+
+test('a port that is taken, or a range that is none, is not what the cluster was made with', async () => {
+  await using scope = new Scope();
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  scope.defer(() => void server.close());
+  const config = configOf(newHome(scope), 'a');
+  const { port } = server.address() as AddressInfo;
+  await assert.rejects(startControlPlanes({ ...config, port }, deps), { code: 'EADDRINUSE', port });
+  assert.equal(await readLayout(config.paths), undefined);
+  for (const wrong of [{ podCidr: '10.244.0.0' }, { serviceCidr: '10.96.0.0/30' }]) {
+    await assert.rejects(startControlPlanes({ ...config, ...wrong }, deps), { message: /CIDR|range/ });
+    assert.equal(await readLayout(config.paths), undefined);
+  }
+});
+
+test('ports of a cluster that is stopped stay its own', async () => {
+  await using scope = new Scope();
+  const home = newHome(scope);
+  const [a, b] = [configOf(home, 'a'), configOf(home, 'b')];
+  mkdirSync(a.paths.data, { recursive: true });
+  const first = await makeLayout(a, 3);
+  await writeLayout(a.paths, first);
+  const second = await makeLayout(b, 3);
+  const portsOf = ({ controlPlanes, kubeletPort }: typeof first) => [
+    ...controlPlanes.map(({ peerPort }) => peerPort),
+    kubeletPort,
+  ];
+  assert.equal(new Set([...portsOf(first), ...portsOf(second)]).size, 8);
+});
