@@ -56,25 +56,38 @@ export class FrontDoor implements AsyncDisposable {
     await Promise.all(this.#closing);
   }
 
+  /** A pause after each turn, whatever it was: misses are apart in time, and a port that somebody else has is asked for once an interval. */
   async #watch(signal: AbortSignal): Promise<void> {
     const { clock, check, log } = this.#options;
-    for (let misses = 0; !signal.aborted; ) {
-      try {
-        await check();
+    let misses = 0;
+    let refused = false;
+    while (!signal.aborted) {
+      const miss = await check().then(
+        () => undefined,
+        (error: unknown) => ({ error }),
+      );
+      if (miss === undefined) {
         misses = 0;
-        if (!this.isOpen && !signal.aborted) {
-          await this.#open(1);
-          log('ready again: new connections are taken');
-        }
-      } catch (error) {
-        if (++misses === missesMax && this.isOpen) {
-          log('not ready: new connections go to others', error);
-          this.#close();
-        }
-        if (misses < missesMax) continue;
+        if (!this.isOpen && !signal.aborted) refused = !(await this.#reopen(refused));
+      } else if (++misses >= missesMax && this.isOpen) {
+        log('not ready: new connections go to others', miss.error);
+        this.#close();
       }
       await sleep(clock, checkIntervalMs, signal).catch(() => {});
     }
+  }
+
+  /** Whether it is open. @param refused it was not the last time: that has been said */
+  async #reopen(refused: boolean): Promise<boolean> {
+    const { log } = this.#options;
+    try {
+      await this.#open(1);
+    } catch (error) {
+      if (!refused) log('ready again, but the door cannot be opened yet', error);
+      return false;
+    }
+    log('ready again: new connections are taken');
+    return true;
   }
 
   async #open(attemptsMax: number): Promise<void> {
