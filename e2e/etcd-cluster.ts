@@ -98,10 +98,17 @@ try {
     await etcdctl(ports.m1, 'put', 'k', 'after the backup');
   });
   await step('growing: a learner joins, catches up, gets a vote', async () => {
-    await documented(
-      'wherry etcdctl --endpoints http://127.0.0.1:12379 member add m4 --learner --peer-urls http://127.0.0.1:42380',
-      { env },
+    // Members take no changes until they have been connected for five seconds.
+    const added = await eventually(
+      'the members have been connected for long enough',
+      () =>
+        documented(
+          'wherry etcdctl --endpoints http://127.0.0.1:12379 member add m4 --learner --peer-urls http://127.0.0.1:42380',
+          { env, mayFail: true },
+        ),
+      ({ stderr }) => !stderr.includes('etcdserver: unhealthy cluster'),
     );
+    assert.equal(added.code, 0, added.stderr);
     const cluster = `m1=http://127.0.0.1:12380,m2=http://127.0.0.1:22380,m3=http://127.0.0.1:32380,m4=http://127.0.0.1:42380`;
     members.set(
       'm4',
