@@ -12,7 +12,8 @@ import { smallClusterDays } from './small-cluster-days.ts';
 
 export async function badDays(scene: Scene): Promise<void> {
   await crashedDay(scene);
-  await smallClusterDays({ ...scene, step: (name, days) => badDay(scene, name, days) });
+  // They have all parts of their own, whatever the others are.
+  if (scene.kind === 'ours') await smallClusterDays({ ...scene, step: (name, days) => badDay(scene, name, days) });
   await imageDays(scene);
   await objectDays(scene);
 }

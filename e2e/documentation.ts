@@ -61,20 +61,37 @@ await step('etcd: a backup of one, which another goes on from', async () => {
 await step('the loop on a clean clone: generated code, check and format leave it as it is', async () => {
   const clone = join(home, 'wherry');
   await run('git', ['clone', '--quiet', root, clone]);
-  mkdirSync(join(clone, 'node_modules'));
-  await run('mount', ['--bind', join(root, 'node_modules'), join(clone, 'node_modules')]);
-  const options = { env, cwd: clone, timeoutMs: 300_000 };
-  await documented('npm run gen', options);
-  await documented('npm run format', options);
-  await documented('npm run check', options);
-  await documented('npm test -- NEEDLE', { ...options, words: { NEEDLE: 'tools/changed' } });
-  assert.equal((await run('git', ['-C', clone, 'status', '--porcelain'])).stdout, '');
-  // Something that one test is about: it is found, and it fails.
-  writeFileSync(join(clone, 'README.md'), '```\nno such command\n```\n');
-  const { code, stdout } = await run('npm', ['run', 'check'], { ...options, mayFail: true });
-  assert.equal(code, 1);
-  assert.match(stdout, /README\.md:\d+: no such command/);
-  await run('umount', [join(clone, 'node_modules')]);
+  // By this name the check tells what has changed, whatever the checkout stands on.
+  await run('git', ['-C', clone, 'checkout', '--quiet', '-B', 'main']);
+  const packages = join(clone, 'node_modules');
+  mkdirSync(packages);
+  // The checkout's own: nothing here may write to them, or remove them.
+  await run('mount', ['--bind', join(root, 'node_modules'), packages]);
+  try {
+    await run('mount', ['-o', 'remount,bind,ro', packages]);
+    const options = { env, cwd: clone, timeoutMs: 300_000 };
+    await documented('npm run gen', options);
+    await documented('npm run format', options);
+    await documented('npm test -- NEEDLE', { ...options, words: { NEEDLE: 'tools/changed' } });
+    assert.equal((await run('git', ['-C', clone, 'status', '--porcelain'])).stdout, '');
+    // Something that one test is about: that test is found, and fails; everything else passes.
+    writeFileSync(join(clone, 'README.md'), '```\nno such command\n```\n');
+    const { code, stdout } = await documented('npm run check', { ...options, mayFail: true });
+    assert.equal(code, 1);
+    assert.match(stdout, /README\.md:\d+: no such command/);
+    const verdicts = [...stdout.matchAll(/^(ok {4}|FAILED) (.+) \(\d+\.\d s\)$/gm)].map(
+      ([, verdict, name]) => `${name}: ${verdict!.trim()}`,
+    );
+    assert.deepEqual(verdicts, [
+      'generated code: ok',
+      'types: ok',
+      'lint and format: ok',
+      'house rules: ok',
+      'tests: FAILED',
+    ]);
+  } finally {
+    await run('umount', [packages]);
+  }
 });
 rmSync(home, { recursive: true });
 process.exitCode = finish();

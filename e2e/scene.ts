@@ -28,6 +28,7 @@ export interface Scene {
   /** Flags by which each command finds the cluster. */
   readonly cluster: readonly string[];
   readonly containerdSocket: string;
+  readonly kind: KindOfParts;
   readonly parts: Parts;
   /** The cluster's process. */
   up: Running;
@@ -88,7 +89,7 @@ export async function openScene(runId: string, kind: KindOfParts, { step }: Pick
   const pods = async (...args: string[]) =>
     (JSON.parse(await kubectl('get', 'pods', '-o', 'json', ...args)) as PodList).items;
   const scene: Scene = {
-    ...{ step, root, home, name, kubeconfig, dataDir, wherry, kubectlPath, env, cluster, parts, before, mine },
+    ...{ step, root, home, name, kubeconfig, dataDir, wherry, kubectlPath, env, cluster, kind, parts, before, mine },
     containerdSocket: join('/run/wherry', name, 'containerd.sock'),
     // Until it is started for the first time.
     up: { child: undefined, output: () => '', ended: Promise.resolve(null) } as unknown as Running,

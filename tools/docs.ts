@@ -65,7 +65,7 @@ const runners = new Set(['documented', 'startDocumented', 'documentedOnTerminal'
 export function runLines(root: string): Map<string, string> {
   const found = new Map<string, string>([['.ci/run', '.ci/run']]);
   for (const line of readFileSync(join(root, '.ci/run'), 'utf8').split('\n')) {
-    const command = /^ *(?:if )?phase (?:"[^"]*"|\S+) (.*?)(?:; then)?$/.exec(line)?.[1];
+    const command = /^ *(?:if )?phase (?:--second-try )?(?:"[^"]*"|\S+) (.*?)(?:; then)?$/.exec(line)?.[1];
     if (command !== undefined) found.set(command, '.ci/run');
   }
   for (const path of scripts(root)) {
