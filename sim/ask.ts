@@ -11,15 +11,14 @@ export type Ending<T> =
   | { readonly kind: 'unknown' };
 
 /** Errors after which nobody knows what has happened, or will. */
-const unknowns: ReadonlySet<number> = new Set([
-  Code.Unavailable,
-  Code.DeadlineExceeded,
-  Code.Canceled,
-  Code.Unknown,
-  Code.Internal,
-]);
+const unknowns: ReadonlySet<number> = new Set([Code.Unavailable, Code.DeadlineExceeded]);
+/** Errors that no member has a reason for: nobody here cancels a request, and the others say that something was not thought of. */
+const unexpected: ReadonlySet<number> = new Set([Code.Canceled, Code.Unknown, Code.Internal]);
 
-/** @param timeoutMs the client does not wait longer */
+/**
+ * @param timeoutMs the client does not wait longer
+ * @returns never rejects; an error that no member has a reason for is a broken promise, and the end unknown
+ */
 export function ask<T>(
   world: World,
   { run }: SimMember,
@@ -31,7 +30,7 @@ export function ask<T>(
       resolve({ kind: 'refused', error: new Error('nobody listens') });
       return;
     }
-    const { channel, clock, onEnd } = run;
+    const { channel, clock, onEnd, violated } = run;
     const end = (ending: Ending<T>) => {
       timer[Symbol.dispose]();
       onEnd.delete(died);
@@ -48,7 +47,12 @@ export function ask<T>(
           clock.whenRunning(() => end({ kind: 'answered', value }));
         },
         (error: unknown) => {
-          const unknown = !(error instanceof RpcError) || unknowns.has(error.code);
+          if (!clock.alive) return;
+          const code = error instanceof RpcError ? error.code : undefined;
+          const strange = code === undefined || unexpected.has(code);
+          if (strange)
+            violated(`answers ${code ?? ''} ${error instanceof Error ? (error.stack ?? error.message) : error}`);
+          const unknown = strange || unknowns.has(code);
           clock.whenRunning(() => end(unknown ? { kind: 'unknown' } : { kind: 'refused', error }));
         },
       );

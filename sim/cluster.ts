@@ -20,6 +20,8 @@ export interface MemberRun {
   channel: Channel | undefined;
   /** Told when it ends, however it does. */
   readonly onEnd: Set<() => void>;
+  /** Told of whatever a member may not say. */
+  readonly violated: (what: string) => void;
 }
 
 export interface SimMember {
@@ -46,8 +48,14 @@ export interface SimClusterDeps {
 
 const dataDir = 'etcd';
 
+/**
+ * All members that there are or were. Starts the first ones at once, as a new cluster; later ones are defined, added by an operator, and started. A member that
+ * cannot start, stop or go on breaks a promise, unless its disk is full or its removal was asked for.
+ */
 export class SimCluster {
   readonly members: SimMember[] = [];
+  /** Ids that somebody has asked to remove, whether it was heard of or not. */
+  readonly removalsAsked = new Set<bigint>();
   readonly #deps: SimClusterDeps;
   #named = 0;
 
@@ -114,6 +122,7 @@ export class SimCluster {
       etcd: undefined,
       channel: undefined,
       onEnd: new Set(),
+      violated: (what) => violated(`${member.name}: ${what}`),
     };
     member.run = run;
     trace(`start ${member.name}`);
@@ -139,8 +148,8 @@ export class SimCluster {
       (error: unknown) => {
         if (member.run !== run || !clock.alive) return;
         // Whoever joins must reach the others; whoever was there before needs nobody to open its own disk.
-        if (!(error instanceof Error && error.name === 'BootstrapError') && !String(error).includes('ENOSPC'))
-          violated(`${member.name} cannot start: ${error instanceof Error ? error.stack : error}`);
+        if (!(error instanceof Error && error.name === 'BootstrapError') && !isOfAFullDisk(error))
+          violated(`${member.name} cannot start: ${textOf(error)}`);
         trace(`${member.name} did not start: ${error}`);
         this.#end(member, run);
       },
@@ -167,8 +176,10 @@ export class SimCluster {
         if (member.run === run) this.#end(member, run);
       },
       (error: unknown) => {
+        if (member.run !== run) return;
         this.#deps.trace(`${member.name} did not stop cleanly: ${error}`);
-        if (member.run === run) this.#end(member, run);
+        if (!isOfAFullDisk(error)) this.#deps.violated(`${member.name} did not stop cleanly: ${textOf(error)}`);
+        this.#end(member, run);
       },
     );
   }
@@ -183,14 +194,26 @@ export class SimCluster {
 
   #failed(member: SimMember, run: MemberRun, why: unknown): void {
     if (member.run !== run || !run.clock.alive || member.stopping) return;
-    const text = why instanceof Error ? why.message : String(why);
-    this.#deps.trace(`${member.name} gave up: ${text}`);
-    if (text.includes('removed')) member.removed = true;
-    else if (!text.includes('ENOSPC')) this.#deps.violated(`${member.name} gave up: ${text}`);
+    this.#deps.trace(`${member.name} gave up: ${why}`);
+    const removed = why instanceof Error && why.message === removedText;
+    if (removed && this.removalsAsked.has(run.etcd!.member.identity.memberId)) member.removed = true;
+    else if (!isOfAFullDisk(why)) this.#deps.violated(`${member.name} gave up: ${textOf(why)}`);
     this.#end(member, run);
   }
 }
 
+/** Why a member that was removed gives up. */
+const removedText = 'the member has been permanently removed from the cluster';
+
+function isOfAFullDisk(error: unknown): boolean {
+  return String(error).includes('ENOSPC');
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+/** How a member stands in the flags of those that it starts with. */
 export function initial({ name, url }: SimMember): InitialMember {
   return { name, peerUrls: [url] };
 }

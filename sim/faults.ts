@@ -7,7 +7,7 @@ import { sleep } from '#std/clock.ts';
 import { ask } from './ask.ts';
 import type { SimCluster, SimMember } from './cluster.ts';
 import type { CommittedLog } from './committed-log.ts';
-import { fair, type SimNetwork } from './world/network.ts';
+import type { SimNetwork } from './world/network.ts';
 import type { World } from './world/world.ts';
 
 export interface FaultCounts {
@@ -75,6 +75,7 @@ const faults: readonly (readonly [number, Fault])[] = [
 ];
 const total = faults.reduce((sum, [weight]) => sum + weight, 0);
 
+/** Makes one fault after the other until it is done. Several may be at it at a time: each ends only what it has begun. */
 export async function makeFaults(deps: FaultDeps): Promise<void> {
   const { world, done, pauseMsMax } = deps;
   while (!done()) {
@@ -106,7 +107,6 @@ export async function bringBack({
 /** Everything works again, for good. */
 export function endFaults({ cluster, network }: Pick<FaultDeps, 'cluster' | 'network'>): void {
   network.heal();
-  network.weather = fair;
   for (const member of cluster.members) {
     if (member.run !== undefined) member.run.disk.full = false;
     cluster.start(member);
@@ -165,9 +165,11 @@ async function partition(deps: FaultDeps): Promise<void> {
   const alone = world.chance(500) ? (leader === undefined ? ids[0]! : idOf(leader)!) : undefined;
   const side = new Set(alone === undefined ? ids.filter(() => world.chance(500)) : [alone]);
   trace(`partition ${cluster.serving.filter((member) => side.has(idOf(member)!)).map(({ name }) => name)}`);
-  for (const a of ids) for (const b of ids) if (side.has(a) !== side.has(b)) network.cut(a, b);
+  const mend = network.cut(
+    ids.flatMap((a) => ids.filter((b) => side.has(a) !== side.has(b)).map((b) => [a, b] as const)),
+  );
   await sleep(world, world.between(100, 6000));
-  network.heal();
+  mend();
   trace('heal');
 }
 
@@ -176,28 +178,30 @@ async function cutOneWay(deps: FaultDeps): Promise<void> {
   const ids = cluster.serving.map((member) => idOf(member)!);
   if (ids.length < 2) return;
   counts.oneWayCuts++;
-  for (let ways = world.between(1, 3); ways > 0; ways--) {
+  const ways: [bigint, bigint][] = [];
+  for (let left = world.between(1, 3); left > 0; left--) {
     const from = world.pick(ids);
     const to = world.pick(ids);
-    if (from !== to) network.cut(from, to);
+    if (from !== to) ways.push([from, to]);
   }
+  const mend = network.cut(ways);
   trace('one way cut');
   await sleep(world, world.between(100, 6000));
-  network.heal();
+  mend();
   trace('heal');
 }
 
 async function storm({ world, network, counts, trace }: FaultDeps): Promise<void> {
   counts.storms++;
-  network.weather = {
+  const ends = network.storm({
     lossPermille: world.pick([0, 10, 100, 300]),
     duplicatePermille: world.pick([0, 10, 200]),
     delayMsMax: world.pick([1, 20, 200]),
     reorders: world.chance(600),
-  };
+  });
   trace(`weather ${JSON.stringify(network.weather)}`);
   await sleep(world, world.between(500, 6000));
-  network.weather = fair;
+  ends();
 }
 
 function stall(deps: FaultDeps): void {
@@ -300,6 +304,7 @@ async function changeMembers(deps: FaultDeps): Promise<void> {
 
 async function remove({ world, cluster, counts, trace }: FaultDeps, via: SimMember, id: bigint): Promise<void> {
   trace(`remove ${cluster.members.find((member) => idOf(member) === id)?.name}`);
+  cluster.removalsAsked.add(id);
   const ending = await ask(world, via, operatorTimeoutMs, (channel) =>
     channel.unary(Cluster.methods.memberRemove, { id }),
   );

@@ -2,13 +2,15 @@
  * One simulation, from one seed: members, clients, watchers, leases and faults for a while, then quiet, then every check there is. The same seed does
  * the same, to the byte.
  */
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { Maintenance } from '#api-etcd/gen/rpc.ts';
+import { KV, Maintenance, RangeRequest } from '#api-etcd/gen/rpc.ts';
+import { utf8Encode } from '#std/bytes.ts';
 import { sleep } from '#std/clock.ts';
 import { ask } from './ask.ts';
-import { endKey, firstKey, type Recorded, SimClient } from './clients.ts';
-import { SimCluster } from './cluster.ts';
-import { CommittedLog } from './committed-log.ts';
+import { endKey, firstKey, type PastRead, type Recorded, SimClient } from './clients.ts';
+import { SimCluster, type SimMember } from './cluster.ts';
+import { CommittedLog, kvOf } from './committed-log.ts';
 import { bringBack, endFaults, type FaultCounts, makeFaults, noFaults } from './faults.ts';
 import { holdLeases, type LeaseHeld, leasePrefix } from './leases.ts';
 import { checkRecorded } from './oracles/history.ts';
@@ -16,6 +18,7 @@ import { SimWatcher, type WatchCounts } from './watchers.ts';
 import { SimNetwork } from './world/network.ts';
 import { World } from './world/world.ts';
 
+/** What a simulation is made of. */
 export interface RunOptions {
   readonly seed: number;
   /** Requests of clients, about. */
@@ -24,9 +27,12 @@ export interface RunOptions {
   readonly trace?: (line: string) => void;
 }
 
+/** What came of it, and how much it has covered. */
 export interface RunResult {
   readonly seed: number;
+  /** Members that it began with. */
   readonly size: number;
+  /** Promises that were broken; at most the first ten. */
   readonly violations: readonly string[];
   /** SHA-256 of what was agreed on and what clients heard. */
   readonly hash: string;
@@ -34,7 +40,8 @@ export interface RunResult {
   readonly operations: number;
   readonly unknown: number;
   readonly revisions: number;
-  readonly leaderChanges: number;
+  /** The highest term in which anybody leads at the end: about how many elections there were. */
+  readonly terms: number;
   readonly messages: number;
   readonly snapshots: number;
   readonly expired: number;
@@ -47,6 +54,10 @@ const quietMsMax = 120_000;
 const virtualMsMax = 600_000;
 const violationsMax = 10;
 
+/**
+ * Runs one simulation to its end. While it runs the process's unhandled errors are its own: one at a time.
+ * @returns never rejects for what members do: that is among the violations
+ */
 export async function runSeed({ seed, operations, trace: told }: RunOptions): Promise<RunResult> {
   const world = new World(seed);
   const violations: string[] = [];
@@ -114,19 +125,20 @@ export async function runSeed({ seed, operations, trace: told }: RunOptions): Pr
     ];
     for (const each of all) each.catch(crashed);
 
-    await world.until(() => violations.length > 0 || recorded.operations.length >= operations, virtualMsMax);
+    if (!(await world.until(() => violations.length > 0 || recorded.operations.length >= operations, virtualMsMax)))
+      violated(`only ${recorded.operations.length} of ${operations} operations in ${virtualMsMax} ms`);
     phase = 'quiet';
     trace('quiet');
     endFaults({ cluster, network });
     if (violations.length === 0) {
       const settled = await settle(world, cluster, watchers, log);
       if (settled !== undefined) violated(settled);
-      else await compareMembers(world, cluster, violated);
+      else await compareMembers({ world, cluster, log, recorded, violated });
     }
     phase = 'over';
     await world.passes(10_000);
     const { expired } = violations.length === 0 ? checkRecorded({ log, recorded, leases, violated }) : { expired: 0 };
-    const leaderChanges = cluster.terms;
+    const { terms } = cluster;
     for (const member of cluster.members) cluster.kill(member);
     return {
       seed,
@@ -137,7 +149,7 @@ export async function runSeed({ seed, operations, trace: told }: RunOptions): Pr
       operations: recorded.operations.length + recorded.pastReads.length,
       unknown: recorded.unknown,
       revisions: log.lastRevision,
-      leaderChanges,
+      terms,
       messages: network.counts.messages,
       snapshots: network.counts.snapshots,
       expired,
@@ -181,42 +193,81 @@ async function settle(
   return `a watcher has seen only up to ${behind.seen} of ${log.lastRevision}`;
 }
 
-/** All hold the same, hash by hash, and a read sees it. */
-async function compareMembers(world: World, cluster: SimCluster, violated: (what: string) => void): Promise<void> {
-  await sleepThrough(world, 1000);
-  const { serving } = cluster;
-  const asked = serving.map((member) =>
-    ask(world, member, 5000, (channel) => channel.unary(Maintenance.methods.hashKV, { revision: 0 })),
-  );
-  const all = Promise.all(asked);
-  let hashes: Awaited<typeof all> | undefined;
-  void all.then((answers) => {
-    hashes = answers;
-  });
-  await world.until(() => hashes !== undefined, 10_000);
-  const told = (hashes ?? []).map((ending, i) => {
-    if (ending.kind !== 'answered') return undefined;
-    const { hash, hashRevision, compactRevision } = ending.value;
-    return {
-      member: serving[i]!.name,
-      revision: hashRevision,
-      text: `${hash}@${hashRevision} compacted ${compactRevision}`,
-    };
-  });
-  const answered = told.filter((each) => each !== undefined);
-  // A lease may run out between two answers: members of one revision are compared.
-  for (const a of answered)
-    for (const b of answered)
-      if (a.revision === b.revision && a.text !== b.text)
-        violated(`${a.member} and ${b.member} hold different states: ${a.text}, ${b.text}`);
+interface Comparison {
+  readonly world: World;
+  readonly cluster: SimCluster;
+  readonly log: CommittedLog;
+  readonly recorded: Recorded;
+  readonly violated: (what: string) => void;
 }
 
-async function sleepThrough(world: World, ms: number): Promise<void> {
-  let over = false;
-  void sleep(world, ms).then(() => {
-    over = true;
+/** All that serve hold the same, hash by hash at one revision, and each reads all that was agreed on. Learners give no hashes, and read what they have. */
+async function compareMembers({ world, cluster, log, recorded, violated }: Comparison): Promise<void> {
+  const endMs = world.monotonicMs() + quietMsMax;
+  const voters = () => cluster.serving.filter((member) => !isLearner(member));
+  let told: (readonly [member: string, revision: number, state: string])[];
+  // Until leases have run out one answer may be of a later revision than another; and any request may get lost.
+  do {
+    if (world.monotonicMs() > endMs) {
+      violated(`members do not answer for their hashes at one revision: ${told!.map((each) => each.join(' '))}`);
+      return;
+    }
+    await completes(world, sleep(world, 1000));
+    told = await completes(world, askHashes(world, voters()));
+  } while (told.length !== voters().length || new Set(told.map(([, revision]) => revision)).size !== 1);
+  if (new Set(told.map(([, , state]) => state)).size !== 1)
+    violated(`members hold different states at one revision: ${told.map((each) => each.join(' ')).join(', ')}`);
+  for (const member of cluster.serving) {
+    const before = log.lastRevision;
+    const read = await completes(world, readAll(world, member, endMs));
+    if (read === undefined) violated(`${member.name} does not answer a read when all is quiet`);
+    else if (read.revision < before && !isLearner(member))
+      violated(`${member.name} reads revision ${read.revision}, after ${before}`);
+    else recorded.pastReads.push(read);
+  }
+}
+
+const isLearner = ({ run }: SimMember) => run?.etcd?.member.isLearner === true;
+
+/** Of those that answer: who, the revision, and hash and compaction there. */
+async function askHashes(world: World, members: readonly SimMember[]): Promise<(readonly [string, number, string])[]> {
+  const endings = await Promise.all(
+    members.map((member) =>
+      ask(world, member, 5000, (channel) => channel.unary(Maintenance.methods.hashKV, { revision: 0 })),
+    ),
+  );
+  return endings.flatMap((ending, i) => {
+    if (ending.kind !== 'answered') return [];
+    const { hash, hashRevision, compactRevision } = ending.value;
+    return [[members[i]!.name, hashRevision, `${hash} compacted ${compactRevision}`] as const];
   });
-  await world.until(() => over, ms + 1);
+}
+
+/** Every key that there is, leases' included; undefined when there was no answer until then. */
+async function readAll(world: World, member: SimMember, endMs: number): Promise<PastRead | undefined> {
+  const [key, end] = ['a', '{'];
+  while (world.monotonicMs() < endMs) {
+    const ending = await ask(world, member, 5000, async (channel) => {
+      const serializable = isLearner(member);
+      const request = RangeRequest.create({ key: utf8Encode(key), rangeEnd: utf8Encode(end), serializable });
+      const { header, kvs, count } = await channel.unary(KV.methods.range, request);
+      return { revision: header!.revision, kvs: kvs.map(kvOf), count };
+    });
+    if (ending.kind === 'answered') return { key, end, ...ending.value };
+    await sleep(world, 100);
+  }
+  return undefined;
+}
+
+/** Lets time pass until it has settled. @throws AssertionError when it does not */
+async function completes<T>(world: World, promise: Promise<T>): Promise<T> {
+  let over = false;
+  const ended = () => {
+    over = true;
+  };
+  promise.then(ended, ended);
+  assert(await world.until(() => over, 2 * quietMsMax), 'whatever is waited for has an end of its own');
+  return promise;
 }
 
 function hashOf(log: CommittedLog, { operations, pastReads }: Recorded): string {

@@ -6,6 +6,7 @@ import { Event_EventType, type KeyValue } from '#api-etcd/gen/kv.ts';
 import { Watch, WatchCreateRequest, type WatchResponse } from '#api-etcd/gen/rpc.ts';
 import { utf8Encode } from '#std/bytes.ts';
 import { sleep } from '#std/clock.ts';
+import { Code, RpcError } from '#wire/grpc/status.ts';
 import type { SimCluster } from './cluster.ts';
 import { type Change, type CommittedLog, kvOf } from './committed-log.ts';
 import { type Kv, sameKv } from './linearizability/store-model.ts';
@@ -31,6 +32,7 @@ export interface WatcherDeps {
   readonly done: () => boolean;
 }
 
+/** One client that watches until it is done, each time at a member drawn from those that serve. */
 export class SimWatcher {
   readonly #deps: WatcherDeps;
   /** Everything up to here was seen. */
@@ -57,9 +59,14 @@ export class SimWatcher {
   }
 
   async #follow(run: NonNullable<SimCluster['members'][number]['run']>): Promise<void> {
-    const { world, key, end, done } = this.#deps;
+    const { world, key, end, done, violated, name } = this.#deps;
+    const learnt = run.etcd!.member.isLearner;
     const call = run.channel!.open(Watch.methods.watch);
-    const cancel = () => call.cancel();
+    let left = false;
+    const cancel = () => {
+      left = true;
+      call.cancel();
+    };
     run.onEnd.add(cancel);
     const leaves = world.after(world.between(500, 8000), cancel);
     const asks = world.after(world.between(10, 400), () =>
@@ -85,8 +92,13 @@ export class SimWatcher {
         // Some clients are slow at times: the server must keep what they miss.
         if (world.chance(20)) await sleep(world, world.between(50, 2000));
       }
-    } catch {
-      // The member is gone, or the watch was left: it goes on elsewhere.
+    } catch (error) {
+      // The member is gone, or stops, or the watch was left, or learners serve none: it goes on elsewhere.
+      const code = error instanceof RpcError ? error.code : undefined;
+      const learns = learnt || run.etcd!.member.isLearner;
+      const expected =
+        left || !run.clock.alive || code === Code.Unavailable || (learns && code === Code.FailedPrecondition);
+      if (!expected) violated(`${name}: the watch broke off: ${error instanceof Error ? error.stack : error}`);
     } finally {
       leaves[Symbol.dispose]();
       asks[Symbol.dispose]();
@@ -96,7 +108,7 @@ export class SimWatcher {
   }
 
   /** @returns whether the watch goes on */
-  #take({ header, events, created, canceled, compactRevision }: WatchResponse): boolean {
+  #take({ header, events, created, canceled, cancelReason, compactRevision }: WatchResponse): boolean {
     const { log, counts, violated, name } = this.#deps;
     const revision = header!.revision;
     if (canceled) {
@@ -104,8 +116,10 @@ export class SimWatcher {
         counts.compacted++;
         if (compactRevision <= this.#seen)
           violated(`${name}: told that ${compactRevision} is compacted, but asked from ${this.#seen + 1} on`);
+        if (compactRevision > log.compactionAsked)
+          violated(`${name}: told that ${compactRevision} is compacted; asked for was up to ${log.compactionAsked}`);
         this.#seen = Math.max(this.#seen, compactRevision - 1);
-      }
+      } else violated(`${name}: canceled, though nobody asked for it: ${cancelReason}`);
       return false;
     }
     if (created) return true;

@@ -32,9 +32,10 @@ export function checkRecorded({ log, recorded, leases, violated }: HistoryDeps):
   const { operations, pastReads } = recorded;
   const claims = new Claims(log, violated);
   for (const operation of operations) if (operation.output !== undefined) claims.acknowledged(operation);
+  const deletions = claims.deletions(operations.filter(({ output }) => output === undefined));
   const settled = operations.flatMap((operation): StoreOperation[] => {
     if (operation.output !== undefined) return [operation];
-    const output = claims.unknown(operation);
+    const output = deletions.get(operation) ?? claims.unknown(operation);
     // What nobody agreed on has not happened.
     return output === undefined ? [] : [{ ...operation, output }];
   });
@@ -94,8 +95,8 @@ class Claims {
     this.#claimed.add(revision);
   }
 
-  /** What a write that nobody heard of again must have answered; undefined when it has not happened. */
-  unknown({ input, call }: StoreOperation): Output | undefined {
+  /** What a put or a transaction that nobody heard of again must have answered; undefined when it has not happened. */
+  unknown({ input }: StoreOperation): Output | undefined {
     if (input.kind === 'txn') {
       const ways = [true, false] as const;
       for (const succeeded of ways) {
@@ -104,26 +105,49 @@ class Claims {
       }
       return undefined;
     }
-    if (input.kind === 'put') {
-      const revision = this.#revisionOf([input]);
-      return revision === undefined ? undefined : { revision };
-    }
-    if (input.kind !== 'delete') return undefined;
-    // Any deletion that nobody else has made, after it was asked for, and that left nothing in its range: all such are alike.
-    const { key: from, end } = input;
-    const within = (key: string) => (end === undefined ? key === from : key >= from && key < end);
+    if (input.kind !== 'put') return undefined;
+    const revision = this.#revisionOf([input]);
+    return revision === undefined ? undefined : { revision };
+  }
+
+  /**
+   * What deletions that nobody heard of again must have answered. One fits any revision that nobody else has made, after it was asked for, and that left nothing in
+   * its range. Several may fit the same: they are matched so that as many revisions as can have one (augmenting paths).
+   */
+  deletions(unknown: readonly StoreOperation[]): ReadonlyMap<StoreOperation, Output> {
+    const candidates = this.#candidates(unknown.filter(({ input }) => input.kind === 'delete'));
+    const made = new Map<StoreOperation, number>();
+    const findsOne = (revision: number, tried: Set<StoreOperation>): boolean => {
+      for (const operation of candidates.get(revision)!) {
+        if (tried.has(operation)) continue;
+        tried.add(operation);
+        const other = made.get(operation);
+        if (other !== undefined && !findsOne(other, tried)) continue;
+        made.set(operation, revision);
+        return true;
+      }
+      return false;
+    };
+    for (const revision of candidates.keys()) if (findsOne(revision, new Set())) this.#claimed.add(revision);
+    return new Map([...made].map(([operation, revision]) => [operation, { revision }]));
+  }
+
+  /** Revisions that nobody has claimed yet and that only delete, with the deletions that fit each. */
+  #candidates(deletions: readonly StoreOperation[]): ReadonlyMap<number, readonly StoreOperation[]> {
+    const found = new Map<number, readonly StoreOperation[]>();
     const there = new Set<string>();
     for (const [revision, { changes, place }] of this.#log.entries()) {
       for (const { key, kv } of changes)
         if (kv === undefined) there.delete(key);
         else there.add(key);
-      if (place < call || this.#claimed.has(revision)) continue;
-      const fits = changes.every(({ key, kv }) => kv === undefined && within(key)) && ![...there].some(within);
-      if (!fits) continue;
-      this.#claimed.add(revision);
-      return { revision };
+      if (this.#claimed.has(revision) || changes.some(({ kv }) => kv !== undefined)) continue;
+      const fitting = deletions.filter(({ input, call }) => {
+        const within = (key: string) => isWithin(key, input as Deletion);
+        return place >= call && changes.every(({ key }) => within(key)) && ![...there].some(within);
+      });
+      if (fitting.length > 0) found.set(revision, fitting);
     }
-    return undefined;
+    return found;
   }
 
   /** Keys on leases that nobody has deleted. */
@@ -164,6 +188,12 @@ class Claims {
   }
 }
 
+type Deletion = Extract<Write, { readonly kind: 'delete' }>;
+
+function isWithin(key: string, { key: from, end }: Deletion): boolean {
+  return end === undefined ? key === from : key >= from && key < end;
+}
+
 function writesOf(input: Input, output: Output | undefined): readonly Write[] {
   switch (input.kind) {
     case 'put':
@@ -183,7 +213,7 @@ function makes(writes: readonly Write[], { changes }: Revision): boolean {
       writes.some((write) =>
         write.kind === 'put'
           ? kv?.value === write.value && key === write.key
-          : kv === undefined && (write.end === undefined ? key === write.key : key >= write.key && key < write.end),
+          : kv === undefined && isWithin(key, write),
       ),
     ) &&
     writes.every(

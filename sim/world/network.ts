@@ -4,10 +4,9 @@
  */
 import { Message, MessageType } from '#api-etcd/gen/raft.ts';
 import type { ClusterMember } from '#etcd/cluster/members.ts';
-import { isPeerError } from '#etcd/peers/peer-error.ts';
 import type { PeerNetwork, SnapshotDatabase } from '#etcd/peers/peer-network.ts';
 import type { PeerCalls, PeerHost, PeerTransport } from '#etcd/peers/peers.ts';
-import { fromPeer } from '#etcd/peers/source.ts';
+import { fromPeer, renewalTold, timeToLiveTold } from '#etcd/peers/source.ts';
 import { serverVersion } from '#etcd/version.ts';
 import type { MemberClock } from './member-clock.ts';
 import type { World } from './world.ts';
@@ -35,17 +34,24 @@ interface Endpoint {
 /** Delays are multiples of this, so that what arrives about at once is handled at once. */
 const stepsPerMs = 4;
 
+/**
+ * All ways between the members of one simulation. Cuts and storms overlap: each lasts until whoever made it ends it, and the last storm that began is the weather.
+ */
 export class SimNetwork {
-  weather: Weather = fair;
   readonly counts = { messages: 0, lost: 0, duplicated: 0, snapshots: 0 };
   readonly #world: World;
   readonly #endpoints = new Map<bigint, Endpoint>();
   readonly #byUrl = new Map<string, bigint>();
-  /** `from>to` of ways that are cut. */
-  readonly #cut = new Set<string>();
+  /** Each with the ways that it cuts, as `from>to`. */
+  readonly #cuts = new Set<ReadonlySet<string>>();
+  readonly #storms = new Set<Weather>();
 
   constructor(world: World) {
     this.#world = world;
+  }
+
+  get weather(): Weather {
+    return [...this.#storms].at(-1) ?? fair;
   }
 
   /** The transport of the member that has this address, for one run of it. */
@@ -56,19 +62,31 @@ export class SimNetwork {
     };
   }
 
-  /** Nothing goes from one to the other. */
-  cut(from: bigint, to: bigint): void {
-    this.#cut.add(`${from}>${to}`);
+  /** Nothing goes these ways, each from one to another. @returns what ends that */
+  cut(ways: readonly (readonly [from: bigint, to: bigint])[]): () => void {
+    const cut = new Set(ways.map(([from, to]) => `${from}>${to}`));
+    this.#cuts.add(cut);
+    return () => void this.#cuts.delete(cut);
   }
 
+  /** @returns what ends it */
+  storm(weather: Weather): () => void {
+    const own = { ...weather };
+    this.#storms.add(own);
+    return () => void this.#storms.delete(own);
+  }
+
+  /** Ends all cuts and storms, whoever made them. */
   heal(): void {
-    this.#cut.clear();
+    this.#cuts.clear();
+    this.#storms.clear();
   }
 
   #reachable(from: bigint, to: bigint): Endpoint | undefined {
     const target = this.#endpoints.get(to);
     if (target === undefined || !target.open || !target.clock.alive) return undefined;
-    return this.#cut.size > 0 && this.#cut.has(`${from}>${to}`) ? undefined : target;
+    for (const cut of this.#cuts) if (cut.has(`${from}>${to}`)) return undefined;
+    return target;
   }
 
   #delayMs(): number {
@@ -143,7 +161,6 @@ export class SimNetwork {
       }
     }
     for (const [to, batch] of together) this.#carry(from, to, batch);
-    if (together.size === 0 && messages.length > 0 && lossPermille === 0) return;
     // A sender notices now and then that nobody takes what it sends.
     for (const to of together.keys())
       if (this.#reachable(memberId, to) === undefined && world.chance(200))
@@ -220,12 +237,12 @@ export class SimNetwork {
       members: () =>
         call(({ clusterId, source }) => ({ clusterId, members: source.members() as readonly ClusterMember[] })),
       version: () => call(({ source }) => ({ server: serverVersion, cluster: source.clusterVersion() ?? '' })),
-      renewLease: (id) =>
-        call(({ source }) => source.renewLease(id)).catch((error: unknown) => {
-          if (isPeerError(error, 'leaseNotFound')) return 0;
-          throw error;
-        }),
-      leaseTimeToLive: (id, keys) => call(({ source }) => source.leaseTimeToLive(id, keys)),
+      renewLease: (id) => renewalTold(call(({ source }) => source.renewLease(id))),
+      leaseTimeToLive: (id, keys) =>
+        timeToLiveTold(
+          call(({ source }) => source.leaseTimeToLive(id, keys)),
+          id,
+        ),
       hashKv: (_clusterId, revision) => call(async ({ source }) => source.hashKv(revision)),
       promote: (id) =>
         call(({ source }) => source.promote(id, undefined)).catch(told) as Promise<readonly ClusterMember[]>,
