@@ -124,6 +124,48 @@ test('a watch in protobuf has frames; bookmarks and the end of time come in them
   ]);
 });
 
+/** The first event of a watch. */
+async function firstOf({ body }: HttpResponse): Promise<Buffer> {
+  for await (const chunk of body as AsyncIterable<Uint8Array>) return Buffer.from(chunk);
+  return assert.fail('the watch ended');
+}
+
+/** The object in the first frame of a watch. */
+function framed(bytes: Buffer): unknown {
+  const frame = new Reader(bytes.subarray(4, 4 + bytes.readUInt32BE(0)));
+  frame.uint32();
+  frame.string();
+  frame.uint32();
+  frame.enter();
+  frame.uint32();
+  return decodeProtobufObject(frame.bytesField());
+}
+
+test('two groups that share their objects each read and watch their own kind', { timeout: 10_000 }, async () => {
+  await using scope = new Scope();
+  const { call, send } = await startInMemoryApiserver(scope);
+  await call('POST', '/api/v1/namespaces', { body: { metadata: { name: 'default' } } });
+  const core = '/api/v1/namespaces/default/events';
+  const own = '/apis/events.k8s.io/v1/namespaces/default/events';
+  const { object: before } = await call('GET', core);
+  const involvedObject = { kind: 'Pod', name: 'p', namespace: 'default' };
+  const { code } = await call('POST', core, { body: { metadata: { name: 'e' }, involvedObject, message: 'told' } });
+  assert.equal(code, 201);
+  const since = `watch=1&resourceVersion=${before.metadata.resourceVersion}`;
+  for (const path of [core, own, core]) {
+    const { object } = await call('GET', `${path}/e`);
+    assert.equal(object['message'] ?? object['note'], 'told');
+    assert.equal('message' in object, path === core);
+    assert.deepEqual(decodeProtobufObject(await bytesOf(await send('GET', `${path}/e`, { accept }))), object);
+    const { items } = listOf(await bytesOf(await send('GET', path, { accept })));
+    const { apiVersion, kind } = object;
+    assert.deepEqual(decodeProtobufObject(envelope(apiVersion, kind, items[0]!)), object);
+    assert.deepEqual(framed(await firstOf(await send('GET', `${path}?${since}`, { accept }))), object);
+    const line = (await firstOf(await send('GET', `${path}?${since}`))).toString();
+    assert.deepEqual(JSON.parse(line), { type: 'ADDED', object });
+  }
+});
+
 test('writes, errors and metadata', async () => {
   await using scope = new Scope();
   const { send } = await startInMemoryApiserver(scope);

@@ -13,7 +13,7 @@ export class EncodedMemo {
     this.#bytesMax = bytesMax;
   }
 
-  /** @param variant event type, version and serializer: whatever else the bytes depend on */
+  /** @param variant event type, apiVersion (groups share objects, too) and serializer: whatever else the bytes depend on */
   of(owner: object, variant: string, make: () => Buffer): Buffer {
     let variants = this.#made.get(owner);
     const known = variants?.get(variant);

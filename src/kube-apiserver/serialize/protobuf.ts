@@ -36,7 +36,7 @@ function messageOf(object: KubeObject, { representation, served }: EncodeContext
 
 function itemMessage(item: StoredObject, context: EncodeContext): Buffer {
   const { memo, served, representation } = context;
-  const variant = `protobuf ${representation.as} ${served.resource.version}`;
+  const variant = `protobuf ${representation.as} ${apiVersionOf(served.resource)}`;
   return memo.of(item, variant, () => messageOf(servedOf(item, served), context));
 }
 
@@ -66,7 +66,7 @@ export function protobufEvent({ type, item, revision, change }: WatchEvent, cont
     return watchFrame(type, envelope(apiVersion, kind, messageOf(object, context)));
   };
   if (change === undefined) return make();
-  return memo.of(change, `protobuf ${type} ${representation.as} ${served.resource.version}`, make);
+  return memo.of(change, `protobuf ${type} ${representation.as} ${apiVersionOf(served.resource)}`, make);
 }
 
 /** A Status, or an object of a kind that has a protobuf form. */

@@ -3,6 +3,7 @@
  * from what the store holds; watch events and other forms of stored objects are made once for all who ask.
  */
 import { stringify as yamlOf } from 'yaml';
+import { apiVersionOf } from '#api-kube/resource.ts';
 import { protobufType } from '#kube-machinery/protobuf-object.ts';
 import type { HttpResponse } from '#transport/http.ts';
 import type { KubeObject } from '../object.ts';
@@ -74,8 +75,7 @@ function jsonOf({ kind, apiVersion, ...rest }: KubeObject): Buffer {
 
 export function encodeList(items: readonly StoredObject[], meta: ListMeta, context: EncodeContext): Encoded {
   const { representation, served, include, nowMs } = context;
-  const { group, version, listKind } = served.resource;
-  const type = { kind: listKind, apiVersion: group === '' ? version : `${group}/${version}` };
+  const type = { kind: served.resource.listKind, apiVersion: apiVersionOf(served.resource) };
   if (isProtobuf(context)) return { contentType: protobufType, body: protobufList(items, meta, context) };
   if (isPlainJson(representation) && !served.conversion)
     return { contentType: 'application/json', body: encodeListJson(items, { ...type, metadata: meta }) };
@@ -113,7 +113,7 @@ export function encodeWatchEvent(event: WatchEvent, context: EncodeContext, firs
     return Buffer.concat([heads[type], item.json(revision), newline]);
   };
   if (change === undefined) return make();
-  return memo.of(change, served.conversion ? `${type} ${served.resource.version}` : type, make);
+  return memo.of(change, `json ${type} ${apiVersionOf(served.resource)}`, make);
 }
 
 function viewOf({ type, item, revision }: WatchEvent, context: EncodeContext, first: boolean): object {
