@@ -12,6 +12,7 @@ import { jobStrategy } from './strategies/job.ts';
 import { namespaceStrategy } from './strategies/namespace.ts';
 import { podStrategy } from './strategies/pod.ts';
 import { secretStrategy } from './strategies/secret.ts';
+import { signingRequestStrategy } from './strategies/signing-request.ts';
 import type { Strategy } from './strategy.ts';
 
 /** @param wrap last word on a strategy: reservations that need the server's other parts. */
@@ -48,6 +49,8 @@ function strategyOf(resource: Resource): Strategy {
     case 'events':
     case 'events.events.k8s.io':
       return eventStrategy(generic);
+    case 'certificatesigningrequests.certificates.k8s.io':
+      return signingRequestStrategy(generic, resource);
     default:
       return generic;
   }

@@ -12,6 +12,9 @@ import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
 import { Scope } from '#std/scope.ts';
 import type { HttpHandler } from '#transport/http.ts';
+import { certificateApproval } from './admission/certificate-approval.ts';
+import { certificateSigning } from './admission/certificate-signing.ts';
+import { certificateSubjectRestriction } from './admission/certificate-subject-restriction.ts';
 import { defaultIngressClass } from './admission/default-ingress-class.ts';
 import { defaultTolerationSeconds } from './admission/default-toleration-seconds.ts';
 import { limitRanger } from './admission/limit-ranger.ts';
@@ -134,6 +137,7 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
     taintNodesByCondition,
     priority(reader),
     defaultTolerationSeconds,
+    certificateSubjectRestriction,
     defaultIngressClass(reader),
   ];
   const addresses = createAddressAllocator(parseRange(config.serviceClusterIpRange), {
@@ -195,8 +199,8 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
   const rbac = scope.use(createRbac(reader));
   // `--authorization-mode=Node,RBAC`
   const authorize = firstOf([nodeAuthorizer(scope.use(createNodeGraph(reader)), nodeRules), rbac.authorize]);
-  // Asks the roles, which are served only now.
-  admission.push(rbacEscalation(reader, rbac));
+  // They ask the roles, which are served only now.
+  admission.push(certificateApproval(authorize), certificateSigning(authorize), rbacEscalation(reader, rbac));
   const verifyToken = serviceAccountTokens({
     signer: deps.signer,
     issuer: config.serviceAccountIssuer,

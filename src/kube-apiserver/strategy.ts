@@ -5,6 +5,7 @@
  */
 import type { FieldError } from '#kube-machinery/field-error.ts';
 import type { KubeObject } from './object.ts';
+import type { UserInfo } from './user.ts';
 
 export interface DeleteOptions {
   readonly gracePeriodSeconds?: number;
@@ -24,19 +25,31 @@ export interface Reservation {
   rollback(): Promise<void> | void;
 }
 
+/** Who writes, and when. */
+export interface Writer {
+  readonly user: UserInfo;
+  /** RFC 3339. */
+  readonly now: string;
+}
+
 export interface Strategy {
   /** Fills what the client left out; the same as upstream's SetDefaults. */
   defaults(object: KubeObject): KubeObject;
-  prepareCreate(object: KubeObject): KubeObject;
+  prepareCreate(object: KubeObject, writer: Writer): KubeObject;
   validateCreate(object: KubeObject): readonly FieldError[];
   /** Keeps what this path may not change, such as the status, and counts the generation. */
   prepareUpdate(object: KubeObject, old: KubeObject): KubeObject;
   validateUpdate(object: KubeObject, old: KubeObject): readonly FieldError[];
   /** The same for the `status` path: everything else is kept. */
-  prepareStatusUpdate(object: KubeObject, old: KubeObject): KubeObject;
+  prepareStatusUpdate(object: KubeObject, old: KubeObject, writer: Writer): KubeObject;
   validateStatusUpdate(object: KubeObject, old: KubeObject): readonly FieldError[];
   /** The `finalize` path, of namespaces alone. */
   prepareFinalize?(object: KubeObject, old: KubeObject): KubeObject;
+  /** The `approval` path, of signing requests alone. */
+  readonly approval?: {
+    prepare(object: KubeObject, old: KubeObject, writer: Writer): KubeObject;
+    validate(object: KubeObject, old: KubeObject): readonly FieldError[];
+  };
   /** PUT of a name that does not exist creates it. */
   readonly allowCreateOnUpdate: boolean;
   /** PUT without a resourceVersion overwrites. */

@@ -6,6 +6,7 @@ import type { HttpResponse } from '#transport/http.ts';
 import type { KubeObject } from '../object.ts';
 import type { ServedResource } from '../registry.ts';
 import { keyOf, withRevision } from '../storage/stored-object.ts';
+import type { Writer } from '../strategy.ts';
 import { mutate, validate } from './admit.ts';
 import { readObject } from './body.ts';
 import { groupResourceOf } from './get.ts';
@@ -50,7 +51,7 @@ async function createOnce(scope: RestScope, input: KubeObject, dryRun: boolean):
   object = strategy.defaults(object);
   const name = object.metadata.name ?? '';
   object = (await mutate(scope, { operation: 'CREATE', object, oldObject: undefined, dryRun, name }))!;
-  object = strategy.prepareCreate(object);
+  object = strategy.prepareCreate(object, writerOf(scope));
   refuse(served, object, strategy.validateCreate(object));
   await validate(scope, { operation: 'CREATE', object, oldObject: undefined, dryRun, name });
   const reservation = await strategy.around?.(object, undefined, dryRun);
@@ -76,6 +77,10 @@ async function createOnce(scope: RestScope, input: KubeObject, dryRun: boolean):
     await reservation?.rollback();
     throw error;
   }
+}
+
+export function writerOf({ deps, user }: RestScope): Writer {
+  return { user, now: timestamp(deps.clock.now()) };
 }
 
 /** @throws StatusError Invalid */

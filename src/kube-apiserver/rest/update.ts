@@ -3,7 +3,7 @@
  * admission all see the object that will be replaced.
  */
 
-import { invalid } from '#kube-machinery/field-error.ts';
+import { type FieldError, invalid } from '#kube-machinery/field-error.ts';
 import { equal } from '#kube-machinery/json-patch.ts';
 import {
   badRequestError,
@@ -16,10 +16,10 @@ import type { HttpResponse } from '#transport/http.ts';
 import type { KubeObject } from '../object.ts';
 import type { Change } from '../storage/object-store.ts';
 import { keyOf, withRevision } from '../storage/stored-object.ts';
-import type { Reservation, Strategy } from '../strategy.ts';
+import type { Reservation } from '../strategy.ts';
 import { mutate, validate } from './admit.ts';
 import { readObject } from './body.ts';
-import { createStored, namespaceFor, refuse } from './create.ts';
+import { createStored, namespaceFor, refuse, writerOf } from './create.ts';
 import { groupResourceOf } from './get.ts';
 import { writeOptionsOf } from './options.ts';
 import { recordWrite } from './record-write.ts';
@@ -140,23 +140,23 @@ async function changeOf(
   let object = strategy.defaults(withKeptMetadata(wanted, current));
   const input = { operation: 'UPDATE' as const, oldObject: current, dryRun };
   object = (await mutate(scope, { ...input, object }))!;
-  object = prepared(strategy, info.subresource, object, current);
-  const check = info.subresource === '' ? strategy.validateUpdate : strategy.validateStatusUpdate;
-  refuse(served, object, check(object, current));
+  object = prepared(scope, object, current);
+  refuse(served, object, problemsOf(scope, object, current));
   await validate(scope, { ...input, object });
   if (isFinished(object, served.strategy.holdsBack?.(object) ?? false)) return { kind: 'delete', object };
   return same(object, current) ? { kind: 'keep', object: current } : { kind: 'put', object };
 }
 
 /** Each path may change its own part. What the server itself writes (a binding) is whole already. */
-function prepared(strategy: Strategy, subresource: string, object: KubeObject, current: KubeObject): KubeObject {
-  switch (subresource) {
+function prepared(scope: RestScope, object: KubeObject, current: KubeObject): KubeObject {
+  const { strategy } = scope.served;
+  switch (scope.info.subresource) {
     case '':
       return strategy.prepareUpdate(object, current);
     case 'status':
-      return strategy.prepareStatusUpdate(object, current);
+      return strategy.prepareStatusUpdate(object, current, writerOf(scope));
     case 'approval':
-      return approvalOnly(object, current);
+      return strategy.approval!.prepare(object, current, writerOf(scope));
     case 'finalize':
       return strategy.prepareFinalize?.(object, current) ?? object;
     default:
@@ -164,11 +164,16 @@ function prepared(strategy: Strategy, subresource: string, object: KubeObject, c
   }
 }
 
-/** Of a signing request its conditions alone, and what its metadata may change. Source: csrApprovalStrategy. */
-function approvalOnly(object: KubeObject, current: KubeObject): KubeObject {
-  const { conditions } = (object['status'] ?? {}) as { readonly conditions?: readonly unknown[] };
-  const { conditions: _, ...status } = (current['status'] ?? {}) as { readonly conditions?: readonly unknown[] };
-  return { ...current, metadata: object.metadata, status: { ...status, ...(conditions && { conditions }) } };
+function problemsOf({ served, info }: RestScope, object: KubeObject, current: KubeObject): readonly FieldError[] {
+  const { strategy } = served;
+  switch (info.subresource) {
+    case '':
+      return strategy.validateUpdate(object, current);
+    case 'approval':
+      return strategy.approval!.validate(object, current);
+    default:
+      return strategy.validateStatusUpdate(object, current);
+  }
 }
 
 /** Marked for deletion, and nothing holds it any more. */

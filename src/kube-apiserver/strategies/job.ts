@@ -6,7 +6,7 @@ type Fields = Readonly<Record<string, unknown>>;
 type Labels = Readonly<Record<string, string>>;
 
 export function jobStrategy(generic: Strategy): Strategy {
-  return { ...generic, prepareCreate: (object) => withSelector(generic.prepareCreate(object)) };
+  return { ...generic, prepareCreate: (object, writer) => withSelector(generic.prepareCreate(object, writer)) };
 }
 
 function withSelector(job: KubeObject): KubeObject {

@@ -8,8 +8,8 @@ const specFinalizers = (namespace: KubeObject) =>
 export function namespaceStrategy(generic: Strategy): Strategy {
   return {
     ...generic,
-    prepareCreate(object) {
-      const namespace = generic.prepareCreate(object);
+    prepareCreate(object, writer) {
+      const namespace = generic.prepareCreate(object, writer);
       const finalizers = specFinalizers(namespace);
       return {
         ...namespace,

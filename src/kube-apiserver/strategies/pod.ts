@@ -24,8 +24,8 @@ const statusOf = (pod: KubeObject) => (pod['status'] ?? {}) as Readonly<Record<s
 export function podStrategy(generic: Strategy): Strategy {
   return {
     ...generic,
-    prepareCreate(object) {
-      const pod = generic.prepareCreate(object);
+    prepareCreate(object, writer) {
+      const pod = generic.prepareCreate(object, writer);
       const gated = (specOf(pod).schedulingGates ?? []).length > 0;
       return {
         ...pod,
@@ -47,8 +47,8 @@ export function podStrategy(generic: Strategy): Strategy {
         },
       };
     },
-    prepareStatusUpdate(object, old) {
-      const pod = generic.prepareStatusUpdate(object, old);
+    prepareStatusUpdate(object, old, writer) {
+      const pod = generic.prepareStatusUpdate(object, old, writer);
       // The class follows from the spec and never changes.
       return { ...pod, status: { ...statusOf(pod), qosClass: statusOf(old)['qosClass'] ?? qosClassOf(old) } };
     },

@@ -34,7 +34,7 @@ export function serviceStrategy(
 ): Strategy {
   return {
     ...generic,
-    prepareCreate: (object) => ({ ...generic.prepareCreate(object), status: { loadBalancer: {} } }),
+    prepareCreate: (object, writer) => ({ ...generic.prepareCreate(object, writer), status: { loadBalancer: {} } }),
     prepareUpdate(object, old) {
       const before = specOf(old);
       const given = generic.prepareUpdate(object, old);

@@ -3,7 +3,7 @@ import { duplicate, type FieldError, invalid, notSupported, required } from '#ku
 import { equal } from '#kube-machinery/json-patch.ts';
 import { dns1123LabelProblems, dns1123SubdomainProblems } from '#kube-machinery/names.ts';
 import type { KubeObject } from '../object.ts';
-import { list, record, text, words } from './fields.ts';
+import { record, text, words } from './fields.ts';
 
 const secondsMin = 600;
 const domainMax = 253;
@@ -85,26 +85,4 @@ function checkSignerName(errors: FieldError[], at: string, name: string): void {
 
 export function validateSigningRequestUpdate(csr: KubeObject, old: KubeObject): FieldError[] {
   return equal(csr['spec'], old['spec']) ? [] : validateSigningRequest(csr);
-}
-
-/** Conditions of the status and approval paths. */
-export function validateSigningConditions(csr: KubeObject): FieldError[] {
-  const errors: FieldError[] = [];
-  const seen = new Set<string>();
-  for (const [index, condition] of list(record(csr['status'])?.['conditions']).entries()) {
-    const at = `status.conditions[${index}]`;
-    const type = text(condition['type']);
-    const status = text(condition['status']);
-    if (type === '') errors.push(required(`${at}.type`));
-    if (status === '') errors.push(required(`${at}.status`));
-    else if (['Approved', 'Denied', 'Failed'].includes(type)) {
-      if (status !== 'True') errors.push(notSupported(`${at}.status`, status, ['True']));
-    } else if (!['True', 'False', 'Unknown'].includes(status))
-      errors.push(notSupported(`${at}.status`, status, ['False', 'True', 'Unknown']));
-    if (seen.has(type)) errors.push(duplicate(`${at}.type`, type));
-    seen.add(type);
-  }
-  if (seen.has('Approved') && seen.has('Denied'))
-    errors.push(invalid('status.conditions', 'Denied', 'Approved and Denied conditions are mutually exclusive'));
-  return errors;
 }
