@@ -1,12 +1,13 @@
 /** `POST` of a collection. Order: decode, system metadata, defaults, mutating admission, the kind's preparation, validation, validating admission, store. */
 import type { FieldError } from '#kube-machinery/field-error.ts';
-import { alreadyExistsError, badRequestError, failure, invalidError } from '#kube-machinery/status.ts';
+import { alreadyExistsError, failure, invalidError } from '#kube-machinery/status.ts';
 import { below, type Prng, randomBytes } from '#std/prng.ts';
 import type { HttpResponse } from '#transport/http.ts';
 import type { KubeObject } from '../object.ts';
 import type { ServedResource } from '../registry.ts';
 import { keyOf, withRevision } from '../storage/stored-object.ts';
 import type { Writer } from '../strategy.ts';
+import { inNamespace } from './address.ts';
 import { mutate, validate } from './admit.ts';
 import { readObject } from './body.ts';
 import { groupResourceOf } from './get.ts';
@@ -92,17 +93,14 @@ export function refuse(served: ServedResource, object: KubeObject, errors: reado
   throw invalidError(group, kind, object.metadata.name ?? '', errors);
 }
 
-function withSystemMetadata({ deps, info, served }: RestScope, object: KubeObject): KubeObject {
-  const { metadata } = object;
+function withSystemMetadata(scope: RestScope, object: KubeObject): KubeObject {
+  const { metadata } = inNamespace(scope, object);
   if (metadata.resourceVersion && metadata.resourceVersion !== '0')
     throw failure(500, '', 'resourceVersion should not be set on objects to be created');
-  const namespaced = served.resource.namespaced;
-  const namespace = namespaceFor(info.namespace, metadata.namespace, namespaced);
   const {
     deletionTimestamp: _d,
     deletionGracePeriodSeconds: _g,
     resourceVersion: _r,
-    namespace: _n,
     generation: _e,
     ...kept
   } = metadata as KubeObject['metadata'] & Record<string, unknown>;
@@ -110,20 +108,10 @@ function withSystemMetadata({ deps, info, served }: RestScope, object: KubeObjec
     ...object,
     metadata: {
       ...kept,
-      ...(namespaced && { namespace }),
-      uid: uuid(deps.prng),
-      creationTimestamp: timestamp(deps.clock.now()),
+      uid: uuid(scope.deps.prng),
+      creationTimestamp: timestamp(scope.deps.clock.now()),
     },
   };
-}
-
-/** @throws StatusError BadRequest */
-export function namespaceFor(requested: string, given: string | undefined, namespaced: boolean): string {
-  // What stands in no namespace loses the one it was given.
-  if (!namespaced) return '';
-  if (given && given !== requested)
-    throw badRequestError('the namespace of the provided object does not match the namespace sent on the request');
-  return requested;
 }
 
 /** Without vowels and look-alikes, so that no word comes out. */

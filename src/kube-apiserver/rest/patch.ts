@@ -15,6 +15,7 @@ import { applyStrategicMergePatch, StrategicPatchError } from '#kube-machinery/s
 import { type Json, JsonError, parseJson } from '#kube-machinery/strict-json.ts';
 import { type HttpResponse, header } from '#transport/http.ts';
 import type { KubeObject } from '../object.ts';
+import { asAddressed } from './address.ts';
 import { decodeObject, fieldValidationOf, jsonType, type ParsedBody, readBody } from './body.ts';
 import { writeOptionsOf } from './options.ts';
 import { type RestScope, respondObject, servedForm, storedForm } from './scope.ts';
@@ -121,7 +122,7 @@ function patched(scope: RestScope, change: Patch, current: KubeObject): KubeObje
     const object = decodeObject(served, parsed, fieldValidationOf(info.query), (message) => {
       if (!seen.has(message)) warnings.push(message);
     });
-    return storedForm(scope, object);
+    return asAddressed(scope, storedForm(scope, object));
   } catch (error) {
     if (!(error instanceof StatusError && error.cause instanceof DecodeProblem)) throw error;
     const { message, conversionMessage } = error.cause;

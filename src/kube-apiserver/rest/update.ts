@@ -5,40 +5,25 @@
 
 import { type FieldError, invalid } from '#kube-machinery/field-error.ts';
 import { equal } from '#kube-machinery/json-patch.ts';
-import {
-  badRequestError,
-  conflictError,
-  invalidError,
-  notFoundError,
-  optimisticLockText,
-} from '#kube-machinery/status.ts';
+import { conflictError, invalidError, notFoundError, optimisticLockText } from '#kube-machinery/status.ts';
 import type { HttpResponse } from '#transport/http.ts';
 import type { KubeObject } from '../object.ts';
 import type { Change } from '../storage/object-store.ts';
 import { keyOf, withRevision } from '../storage/stored-object.ts';
 import type { Reservation } from '../strategy.ts';
+import { asAddressed } from './address.ts';
 import { mutate, validate } from './admit.ts';
 import { readObject } from './body.ts';
-import { createStored, namespaceFor, refuse, writerOf } from './create.ts';
+import { createStored, refuse, writerOf } from './create.ts';
 import { groupResourceOf } from './get.ts';
 import { writeOptionsOf } from './options.ts';
 import { recordWrite } from './record-write.ts';
 import { type RestScope, respondObject, servedForm, storedForm } from './scope.ts';
 
 export async function update(scope: RestScope): Promise<HttpResponse> {
-  const { info, served } = scope;
-  const dryRun = writeOptionsOf(info.query, 'UpdateOptions');
-  const object = storedForm(scope, await readObject(scope));
-  const { name } = object.metadata;
-  if (name && name !== info.name)
-    throw badRequestError(`the name of the object (${name}) does not match the name on the URL (${info.name})`);
-  if (!name)
-    throw badRequestError(
-      `the name of the object (${info.name} based on URL) was undeterminable: name must be provided`,
-    );
-  const namespace = namespaceFor(info.namespace, object.metadata.namespace, served.resource.namespaced);
-  const placed = namespace === '' ? object : { ...object, metadata: { ...object.metadata, namespace } };
-  const result = await updateStored(scope, () => placed, dryRun, true);
+  const dryRun = writeOptionsOf(scope.info.query, 'UpdateOptions');
+  const object = asAddressed(scope, storedForm(scope, await readObject(scope)));
+  const result = await updateStored(scope, () => object, dryRun, true);
   return respondObject(scope, result.created ? 201 : 200, servedForm(scope, result.object));
 }
 

@@ -1,11 +1,12 @@
 /** `.../scale`: the replicas of a workload as autoscaling/v1 Scale, whatever kind it is. */
 
-import { invalid, required } from '#kube-machinery/field-error.ts';
+import { invalid } from '#kube-machinery/field-error.ts';
 import { formatSelector, type LabelSelector, selectorOf, selectorOfMap } from '#kube-machinery/label-selector.ts';
 import { badRequestError, invalidError } from '#kube-machinery/status.ts';
 import type { HttpResponse } from '#transport/http.ts';
 import { header } from '#transport/http.ts';
 import type { KubeObject } from '../object.ts';
+import { asAddressed } from '../rest/address.ts';
 import { parseBody, readBody } from '../rest/body.ts';
 import type { SubresourceVerbs } from '../rest/dispatch.ts';
 import { readStored } from '../rest/get.ts';
@@ -62,15 +63,13 @@ async function write(scope: RestScope, next: (scale: KubeObject) => unknown): Pr
       const scale = next(scaleOf(current)) as KubeObject;
       if (scale === null || typeof scale !== 'object' || Array.isArray(scale))
         throw badRequestError('expected a Scale object');
+      const { metadata: given } = asAddressed(scope, { metadata: scale.metadata ?? {} });
       const replicas = (scale['spec'] as Workload | undefined)?.replicas ?? 0;
-      const name = scale.metadata?.name ?? '';
-      if (name === '')
-        throw invalidError('autoscaling', 'Scale', '', [required('metadata.name', 'name or generateName is required')]);
       if (!Number.isSafeInteger(replicas) || replicas < 0)
-        throw invalidError('autoscaling', 'Scale', name, [
+        throw invalidError('autoscaling', 'Scale', scope.info.name, [
           invalid('spec.replicas', replicas, 'must be greater than or equal to 0'),
         ]);
-      const { resourceVersion, uid } = scale.metadata;
+      const { resourceVersion, uid } = given;
       const { resourceVersion: _, ...metadata } = current.metadata;
       return {
         ...current,
