@@ -11,7 +11,7 @@ import type { Channel } from '#rpc/call.ts';
 import { createDispatcher } from '#rpc/server.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
-import { Scope } from '#std/scope.ts';
+import { startInScope } from '#std/scope.ts';
 import { listen } from '#transport/listen.ts';
 import type { ClusterPaths } from './paths.ts';
 
@@ -43,8 +43,7 @@ export async function startOwnDaemon(
   },
 ): Promise<ContainerDaemon> {
   const { clock, prng, helper, network, log } = deps;
-  const scope = new Scope();
-  try {
+  return startInScope(async (scope) => {
     const containerd = scope.use(
       await startContainerd({
         config: {
@@ -73,8 +72,5 @@ export async function startOwnDaemon(
       removeAll: () => containerd.removeAll(),
       [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
     };
-  } catch (error) {
-    await scope[Symbol.asyncDispose]().catch((failure) => log('closing what had been started', failure));
-    throw error;
-  }
+  }, log);
 }

@@ -10,7 +10,7 @@ import type { Channel } from '#rpc/call.ts';
 import { connectRpc } from '#rpc/client.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
-import { Scope } from '#std/scope.ts';
+import { Scope, startInScope } from '#std/scope.ts';
 import { parseTarget } from '#transport/dial.ts';
 import type { HttpHandler } from '#transport/http.ts';
 import { clientFactory, type Identity, identityOf } from './identities.ts';
@@ -58,8 +58,7 @@ export interface ControlPlane extends AsyncDisposable {
 }
 
 export async function startControlPlane(config: ControlPlaneConfig, deps: ControlPlaneDeps): Promise<ControlPlane> {
-  const scope = new Scope();
-  try {
+  return startInScope(async (scope) => {
     const { clock, prng, log, phase } = deps;
     const { channel: etcd, failed: storeFailed } = await openEtcd(config, deps, scope);
     phase('etcd');
@@ -110,10 +109,7 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
       retire: () => elected[Symbol.asyncDispose](),
       [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
     };
-  } catch (error) {
-    await scope[Symbol.asyncDispose]().catch((failure) => deps.log('closing what had been started', failure));
-    throw error;
-  }
+  }, deps.log);
 }
 
 async function openEtcd(

@@ -17,7 +17,7 @@ import type { DnsSettings } from '#kubelet/resolv-conf.ts';
 import { startKubelet } from '#kubelet/start.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
-import { Scope } from '#std/scope.ts';
+import { Scope, startInScope } from '#std/scope.ts';
 import type { HttpHandler } from '#transport/http.ts';
 import { parsePrefix } from '#wire/netlink/ip-address.ts';
 import { type ContainerDaemon, startOwnDaemon } from './container-daemon.ts';
@@ -78,14 +78,8 @@ export const bridgeOf = (cluster: string) => `wy-${cluster}`.slice(0, 15);
 const tableOf = (cluster: string) => `wherry-${cluster}`;
 export const cgroupOf = (cluster: string) => `/wherry-${cluster}`;
 
-export async function startRealNode(config: RealNodeConfig, deps: RealNodeDeps): Promise<RealNode> {
-  const scope = new Scope();
-  try {
-    return await start(config, deps, scope);
-  } catch (error) {
-    await scope[Symbol.asyncDispose]().catch((failure) => deps.log('closing what had been started', failure));
-    throw error;
-  }
+export function startRealNode(config: RealNodeConfig, deps: RealNodeDeps): Promise<RealNode> {
+  return startInScope((scope) => start(config, deps, scope), deps.log);
 }
 
 async function start(config: RealNodeConfig, deps: RealNodeDeps, scope: Scope): Promise<RealNode> {

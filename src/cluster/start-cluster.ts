@@ -6,7 +6,7 @@ import { makeFolder, readIfThere, removeTree, replaceFile } from '#host/files.ts
 import { parseResolvConf } from '#kubelet/resolv-conf.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
-import { Scope } from '#std/scope.ts';
+import { type Scope, startInScope } from '#std/scope.ts';
 import { type Listener, listen } from '#transport/listen.ts';
 import { addressAt, formatAddress, parsePrefix } from '#wire/netlink/ip-address.ts';
 import { ensureDnsService } from './addons.ts';
@@ -65,14 +65,8 @@ export interface Cluster {
 const loopback = '127.0.0.1';
 const stopGraceMs = 5000;
 
-export async function startCluster(config: ClusterConfig, deps: ClusterDeps): Promise<Cluster> {
-  const scope = new Scope();
-  try {
-    return await start(config, deps, scope);
-  } catch (error) {
-    await scope[Symbol.asyncDispose]().catch((failure) => deps.log('closing what had been started', failure));
-    throw error;
-  }
+export function startCluster(config: ClusterConfig, deps: ClusterDeps): Promise<Cluster> {
+  return startInScope((scope) => start(config, deps, scope), deps.log);
 }
 
 async function start(config: ClusterConfig, deps: ClusterDeps, scope: Scope): Promise<Cluster> {

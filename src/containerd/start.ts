@@ -19,7 +19,7 @@ import { connectInMemory } from '#rpc/in-memory.ts';
 import { createRuntime } from '#runtime/create-runtime.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
-import { Scope } from '#std/scope.ts';
+import { type Scope, startInScope } from '#std/scope.ts';
 import type { HttpHandler } from '#transport/http.ts';
 import { ContainerStore } from './cri/container-store.ts';
 import { bundleFolder, type CriContext, type CriPaths, newId, sandboxStateFolder } from './cri/context.ts';
@@ -87,13 +87,7 @@ export async function startContainerd(source: {
   readonly deps: ContainerdDeps;
 }): Promise<Containerd> {
   const { config, deps } = source;
-  const scope = new Scope();
-  try {
-    return await start(config, deps, scope);
-  } catch (error) {
-    await scope[Symbol.asyncDispose]().catch((failure) => deps.warn('closing what had been started', failure));
-    throw error;
-  }
+  return startInScope((scope) => start(config, deps, scope), deps.warn);
 }
 
 async function start(config: ContainerdConfig, deps: ContainerdDeps, scope: Scope): Promise<Containerd> {

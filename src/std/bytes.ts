@@ -5,6 +5,21 @@ const decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
 
 export const emptyBytes: Uint8Array = new Uint8Array(0);
 
+/** Pieces joined until each has at least `bytesMin`; the last one has what is left. */
+export function* joinPieces(pieces: Iterable<Uint8Array>, bytesMin: number): Generator<Uint8Array> {
+  let held: Uint8Array[] = [];
+  let bytes = 0;
+  for (const piece of pieces) {
+    held.push(piece);
+    bytes += piece.length;
+    if (bytes < bytesMin) continue;
+    yield concatBytes(held);
+    held = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield concatBytes(held);
+}
+
 /** Orders as memcmp does, a prefix before what it begins: negative, zero or positive. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length);

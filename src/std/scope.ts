@@ -59,3 +59,20 @@ export class Scope implements AsyncDisposable {
     if (errors.length > 1) throw new AggregateError(errors, 'several resources failed to close');
   }
 }
+
+/**
+ * Starts what lives in a scope of its own: `start` adds to it what it acquires, and whatever it returns is to close it. When it fails, what it
+ * had acquired is let go of first; what fails in that goes to `log`, and the first failure on to the caller.
+ */
+export async function startInScope<T>(
+  start: (scope: Scope) => Promise<T>,
+  log: (message: string, error: unknown) => void,
+): Promise<T> {
+  const scope = new Scope();
+  try {
+    return await start(scope);
+  } catch (error) {
+    await scope[Symbol.asyncDispose]().catch((failure: unknown) => log('closing what had been started', failure));
+    throw error;
+  }
+}

@@ -6,7 +6,7 @@ import { makeFolder, removeTree } from '#host/files.ts';
 import { lockFile } from '#host/lock-file.ts';
 import type { KubeClient } from '#kube-client/client.ts';
 import type { KeyPair } from '#pki/certificate-authority.ts';
-import { Scope } from '#std/scope.ts';
+import { type Scope, startInScope } from '#std/scope.ts';
 import { listen } from '#transport/listen.ts';
 import { addressAt, formatAddress, parsePrefix } from '#wire/netlink/ip-address.ts';
 import { ensureDnsService } from '../addons.ts';
@@ -40,14 +40,8 @@ export interface ControlPlanesConfig extends ClusterConfig {
 const podGraceMs = 5000;
 const stopGraceMs = 15_000;
 
-export async function startControlPlanes(config: ControlPlanesConfig, deps: ClusterDeps): Promise<Cluster> {
-  const scope = new Scope();
-  try {
-    return await start(config, deps, scope);
-  } catch (error) {
-    await scope[Symbol.asyncDispose]().catch((failure) => deps.log('closing what had been started', failure));
-    throw error;
-  }
+export function startControlPlanes(config: ControlPlanesConfig, deps: ClusterDeps): Promise<Cluster> {
+  return startInScope((scope) => start(config, deps, scope), deps.log);
 }
 
 async function start(config: ControlPlanesConfig, deps: ClusterDeps, scope: Scope): Promise<Cluster> {

@@ -13,7 +13,7 @@ import type { Channel } from '#rpc/call.ts';
 import { utf8Encode } from '#std/bytes.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
-import { Scope } from '#std/scope.ts';
+import { type Scope, startInScope } from '#std/scope.ts';
 import { listen } from '#transport/listen.ts';
 import { type ControlPlane, connectStore, startControlPlane } from '../control-plane.ts';
 import type { ClusterPaths } from '../paths.ts';
@@ -55,14 +55,8 @@ const electionTimeoutMs = 1000;
 const checkTimeoutMs = 3000;
 
 /** Resolves when it serves, or was asked to end before. Needs a majority of the others. */
-export async function startServer(config: ServerConfig, deps: ServerDeps): Promise<Server> {
-  const scope = new Scope();
-  try {
-    return await start(config, deps, scope);
-  } catch (error) {
-    await scope[Symbol.asyncDispose]().catch((failure) => deps.log('closing what had been started', failure));
-    throw error;
-  }
+export function startServer(config: ServerConfig, deps: ServerDeps): Promise<Server> {
+  return startInScope((scope) => start(config, deps, scope), deps.log);
 }
 
 async function start(config: ServerConfig, deps: ServerDeps, scope: Scope): Promise<Server> {
