@@ -1,11 +1,12 @@
 /** `wherry etcdutl defrag|hashkv|migrate|version|completion`: what is done to folders and files that no server has open. */
 import { readFileSync } from 'node:fs';
-import { readBackend } from '#etcd/checkpoint/backend.ts';
+import { readBackend, sliceBytes } from '#etcd/checkpoint/backend.ts';
 import { checkedPages } from '#etcd/checkpoint/restore-snapshot.ts';
 import { replaceFile } from '#etcd/checkpoint/save.ts';
 import { hashKv } from '#etcd/maintenance/hash-kv.ts';
 import { hostDisk } from '#host/disk.ts';
 import { isLocked } from '#host/held-locks.ts';
+import { joinPieces } from '#std/bytes.ts';
 import { BboltReader } from '#storage/bbolt/read.ts';
 import { layOut, type Pair } from '#storage/bbolt/write.ts';
 import packageJson from '../../package.json' with { type: 'json' };
@@ -64,7 +65,7 @@ async function hashkv(flags: Parsed, { stdout }: CommandContext): Promise<number
       `invalid argument ${JSON.stringify(text)} for "--rev" flag: strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`,
     );
   const { machine } = readBackend(checkedPages(readFileSync(path), true));
-  const { hash, hashRevision, compactRevision } = hashKv(machine.store, Number(text));
+  const { hash, hashRevision, compactRevision } = await hashKv(machine.store, Number(text));
   const row = [hash, hashRevision, compactRevision].map(String);
   const format = flags.string('write-out');
   if (format === 'json') stdout.write(`${goJson({ hash, hashRevision, compactRevision })}\n`);
@@ -137,7 +138,7 @@ async function rewrite(
       yield* change(name, copies(reader, name));
     },
   }));
-  await replaceFile(hostDisk, path, layOut(buckets).pages());
+  await replaceFile(hostDisk, path, joinPieces(layOut(buckets).pages(), sliceBytes));
   await hostDisk.syncFolder(`${folder}/member/snap`);
 }
 

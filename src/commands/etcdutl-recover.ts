@@ -7,6 +7,7 @@ import { bestCopy, type Survey, survey } from '#etcd/recover/survey.ts';
 import { forceNewCluster } from '#etcd/replica/force-new-cluster.ts';
 import { openFolder } from '#etcd/replica/open.ts';
 import { hostDisk } from '#host/disk.ts';
+import { majorityOf } from '#raft/quorum.ts';
 import { walFileBytesDefault } from '#storage/wal/wal.ts';
 import { type CommandContext, CommandError, ExitCode } from './command.ts';
 import { table } from './etcdctl/print.ts';
@@ -44,7 +45,7 @@ export async function recover(args: readonly string[], { stdout }: CommandContex
       `Whether its last entries (${best.uncertain}) had reached a quorum cannot be known; they are kept, because whoever wrote them may have been told so.`,
     );
   const voters = best.members.filter(({ isLearner }) => !isLearner).length;
-  const quorum = (voters >> 1) + 1;
+  const quorum = majorityOf(voters);
   if (surveys.length >= quorum)
     say(`${surveys.length} of ${voters} members are a quorum: start them as they are, and nothing has to be given up.`);
   say(`Going on with it alone removes: ${best.removed.map(name).sort().join(', ') || 'nobody'}.`);

@@ -5,8 +5,9 @@
 import type { Message, Snapshot as RaftSnapshot } from '#api-etcd/gen/raft.ts';
 import type { Disk } from '#host/disk.ts';
 import { nextTurn } from '#host/event-loop.ts';
+import { joinPieces } from '#std/bytes.ts';
 import type { Timer } from '#std/clock.ts';
-import { backendFile } from './checkpoint/backend.ts';
+import { backendFile, sliceBytes } from './checkpoint/backend.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { installSnapshot, storeDatabase } from './checkpoint/install-snapshot.ts';
 import { raftSnapshot } from './checkpoint/v2-snapshot.ts';
@@ -138,7 +139,12 @@ export function startReplica(options: StartReplicaOptions): StartedReplica {
       isWanted: (id) => member.isWaitedFor(id),
       leaderChanged: (leader) => member.leaderChanged(leader),
       readConfirmed: (context, index) => member.readConfirmed(context, index),
-      sendSnapshot: (message) => sendState(message, member, network),
+      sendSnapshot(message) {
+        sendState(message, member, network).catch((error: unknown) => {
+          log(`the state could not be sent: ${error}`);
+          replica.reportSnapshot(message.to, false);
+        });
+      },
     },
   });
   const peers: Peers | undefined =
@@ -172,29 +178,18 @@ const removedText = 'the member has been permanently removed from the cluster';
  */
 const leaveDelayMs = 1000;
 
-/** Laid out in one turn of the event loop. */
-const sliceBytes = 256 << 10;
-
 /** A follower gets the state as it is now, however old the message that asked for it. */
-function sendState(message: Message, member: Member, network: Peers['network'] | undefined): void {
+async function sendState(message: Message, member: Member, network: Peers['network'] | undefined): Promise<void> {
   const machine = member.machine.fork();
   const { applied } = member;
-  const file = backendFile(machine, applied);
+  const file = await backendFile(machine, applied);
   const database: SnapshotDatabase = {
     bytes: file.size,
     async *pages() {
-      let slice: Buffer[] = [];
-      let bytes = 0;
-      for (const page of file.pages()) {
-        slice.push(page);
-        bytes += page.length;
-        if (bytes < sliceBytes) continue;
-        yield Buffer.concat(slice);
-        slice = [];
-        bytes = 0;
+      for (const slice of joinPieces(file.pages(), sliceBytes)) {
+        yield slice;
         await nextTurn();
       }
-      yield Buffer.concat(slice);
     },
     async [Symbol.asyncDispose]() {},
   };

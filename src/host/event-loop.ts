@@ -9,6 +9,27 @@ export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/**
+ * Does long work in slices, one each turn of the event loop: `steps` yields where a slice ends and returns the result.
+ * @throws what `steps` throws, and the signal's reason between two slices
+ */
+export async function inSlices<T>(steps: Generator<void, T>, signal?: AbortSignal): Promise<T> {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    await nextTurn();
+    signal?.throwIfAborted();
+  }
+}
+
+/** The same work for whoever has nothing else to do meanwhile. */
+export function atOnce<T>(steps: Generator<void, T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
 /** A turn may only start the next piece of work: this many quiet ones in a row count as rest. */
 const quietTurns = 3;
 

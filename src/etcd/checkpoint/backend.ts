@@ -9,7 +9,7 @@ import { AlarmMember } from '#api-etcd/gen/rpc.ts';
 import { Store } from '#mvcc/store.ts';
 import { BboltError } from '#storage/bbolt/format.ts';
 import { BboltReader } from '#storage/bbolt/read.ts';
-import { type BboltFile, type BucketSource, layOut, type Pair } from '#storage/bbolt/write.ts';
+import { type BboltFile, type BucketSource, layOutInSlices, type Pair } from '#storage/bbolt/write.ts';
 import { AuthStore } from '../auth/store.ts';
 import { memberJson, parseMember } from '../cluster/member-json.ts';
 import { type ClusterMember, Members } from '../cluster/members.ts';
@@ -17,21 +17,19 @@ import { Leases } from '../lease/leases.ts';
 import { Machine } from '../machine.ts';
 import { type DowngradeInfo, noDowngrade } from '../maintenance/downgrade-info.ts';
 import { recordKey } from '../maintenance/hash-kv.ts';
+import type { LogPlace } from '../replica/log.ts';
 import { confStateJson, parseConfState } from './conf-state-json.ts';
 
-/** Where in the log the state stands. */
-export interface AppliedPlace {
-  readonly index: number;
-  readonly term: number;
-}
+/** Of the file, handled in one turn of the event loop. */
+export const sliceBytes = 256 << 10;
 
-/** @param machine nobody changes it while the file is being written: a fork */
-export function backendFile(machine: Machine, applied: AppliedPlace): BboltFile {
-  return layOut(backendBuckets(machine, applied));
+/** @param machine nobody changes it while the file is laid out and written: a fork */
+export function backendFile(machine: Machine, applied: LogPlace): Promise<BboltFile> {
+  return layOutInSlices(backendBuckets(machine, applied));
 }
 
 /** In order of names. */
-export function backendBuckets(machine: Machine, applied: AppliedPlace): readonly BucketSource[] {
+export function backendBuckets(machine: Machine, applied: LogPlace): readonly BucketSource[] {
   const { store, leases, alarms, members } = machine;
   const bucket = (name: string, pairs: readonly Pair[] = []): BucketSource => ({ name, pairs: () => sorted(pairs) });
   return [
@@ -98,7 +96,7 @@ interface DowngradeJson {
 }
 
 /** @throws BboltError for a damaged file */
-export function readBackend(file: Buffer): { readonly machine: Machine; readonly applied: AppliedPlace } {
+export function readBackend(file: Buffer): { readonly machine: Machine; readonly applied: LogPlace } {
   const reader = new BboltReader(file);
   const meta = mapOf(reader, 'meta');
   const store = new Store();
@@ -167,7 +165,7 @@ function readAuth(reader: BboltReader): AuthStore {
   });
 }
 
-function metaPairs({ store, confState }: Machine, { index, term }: AppliedPlace): Pair[] {
+function metaPairs({ store, confState }: Machine, { index, term }: LogPlace): Pair[] {
   const pairs = [
     { key: text('confState'), value: confStateJson(confState) },
     { key: text('consistent_index'), value: uint64(BigInt(index)) },

@@ -8,7 +8,8 @@ import { Snapshot as SnapshotFile } from '#api-etcd/gen/snap.ts';
 import type { Disk } from '#host/disk.ts';
 import { crc32c } from '#std/crc32c.ts';
 import type { Machine } from '../machine.ts';
-import { type AppliedPlace, readBackend } from './backend.ts';
+import type { LogPlace } from '../replica/log.ts';
+import { readBackend } from './backend.ts';
 import { replaceFile } from './save.ts';
 import { snapshotFileName } from './v2-snapshot.ts';
 
@@ -33,7 +34,7 @@ export async function installSnapshot(
   disk: Disk,
   folder: string,
   snapshot: RaftSnapshot,
-): Promise<{ readonly machine: Machine; readonly applied: AppliedPlace }> {
+): Promise<{ readonly machine: Machine; readonly applied: LogPlace }> {
   const { index, term, confState } = snapshot.metadata;
   const path = databasePath(folder, index);
   const file = await disk.read(path);

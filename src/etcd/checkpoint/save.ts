@@ -4,12 +4,12 @@
  */
 import type { Disk } from '#host/disk.ts';
 import { nextTurn } from '#host/event-loop.ts';
+import { joinPieces } from '#std/bytes.ts';
 import type { Machine } from '../machine.ts';
-import { type AppliedPlace, backendFile, readBackend } from './backend.ts';
+import type { LogPlace } from '../replica/log.ts';
+import { backendFile, readBackend, sliceBytes } from './backend.ts';
 import { snapshotFile, snapshotFileName } from './v2-snapshot.ts';
 
-/** Bytes written in one turn of the event loop. */
-const sliceBytes = 256 << 10;
 /** Raft snapshots kept, the newest ones. */
 const snapshotFilesMax = 2;
 
@@ -19,11 +19,12 @@ export async function saveCheckpoint(options: {
   /** `member/snap`. */
   readonly folder: string;
   readonly machine: Machine;
-  readonly applied: AppliedPlace;
+  readonly applied: LogPlace;
 }): Promise<void> {
   const { disk, folder, machine, applied } = options;
   await disk.makeFolder(folder);
-  await replaceFile(disk, `${folder}/db`, backendFile(machine, applied).pages());
+  const file = await backendFile(machine, applied);
+  await replaceFile(disk, `${folder}/db`, joinPieces(file.pages(), sliceBytes));
   await replaceFile(disk, `${folder}/${snapshotFileName(applied)}`, [snapshotFile(machine, applied)]);
   await disk.syncFolder(folder);
 }
@@ -42,12 +43,12 @@ export async function removeOldSnapshots(disk: Disk, folder: string, savedIndex:
 export async function loadCheckpoint(
   disk: Disk,
   folder: string,
-): Promise<{ readonly machine: Machine; readonly applied: AppliedPlace } | undefined> {
+): Promise<{ readonly machine: Machine; readonly applied: LogPlace } | undefined> {
   const file = await disk.read(`${folder}/db`);
   return file === undefined || file.length === 0 ? undefined : readBackend(file);
 }
 
-/** Writes a file beside the one it replaces, a slice each turn of the event loop. */
+/** Writes a file beside the one it replaces, a piece each turn of the event loop. */
 export async function replaceFile(
   disk: Disk,
   path: string,
@@ -58,22 +59,11 @@ export async function replaceFile(
   const file = await disk.open(fresh);
   try {
     let at = 0;
-    let slice: Uint8Array[] = [];
-    let waiting = 0;
-    const write = async () => {
-      const bytes = Buffer.concat(slice);
-      slice = [];
-      waiting = 0;
-      await file.write(bytes, at);
-      at += bytes.length;
-      await nextTurn();
-    };
     for await (const piece of pieces) {
-      slice.push(piece);
-      waiting += piece.length;
-      if (waiting >= sliceBytes) await write();
+      await file.write(piece, at);
+      at += piece.length;
+      await nextTurn();
     }
-    await write();
     await file.sync();
   } finally {
     await file[Symbol.asyncDispose]();

@@ -7,24 +7,21 @@ import { Snapshot as SnapshotFile } from '#api-etcd/gen/snap.ts';
 import { crc32c } from '#std/crc32c.ts';
 import type { ClusterMember, Members } from '../cluster/members.ts';
 import type { Machine } from '../machine.ts';
+import type { LogPlace } from '../replica/log.ts';
 import { clusterVersion as ownVersion } from '../version.ts';
-import type { AppliedPlace } from './backend.ts';
 
-export function snapshotFileName({ term, index }: AppliedPlace): string {
+export function snapshotFileName({ term, index }: LogPlace): string {
   const hex = (value: number) => value.toString(16).padStart(16, '0');
   return `${hex(term)}-${hex(index)}.snap`;
 }
 
-export function snapshotFile(machine: Machine, place: AppliedPlace): Buffer {
+export function snapshotFile(machine: Machine, place: LogPlace): Buffer {
   const data = RaftSnapshot.encode(raftSnapshot(machine, place));
   return SnapshotFile.encode(SnapshotFile.create({ crc: crc32c(data), data }));
 }
 
 /** What a leader sends before the backend file, and what the `.snap` file holds. */
-export function raftSnapshot(
-  { members, clusterVersion, confState }: Machine,
-  { index, term }: AppliedPlace,
-): RaftSnapshot {
+export function raftSnapshot({ members, clusterVersion, confState }: Machine, { index, term }: LogPlace): RaftSnapshot {
   return RaftSnapshot.create({
     data: Buffer.from(JSON.stringify(v2Store(members, clusterVersion || ownVersion))),
     metadata: SnapshotMetadata.create({ confState, index, term }),

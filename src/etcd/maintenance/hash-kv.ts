@@ -3,7 +3,7 @@
  * or may have dropped. Equal on every implementation that stores the same bytes (upstream: server/storage/mvcc/hash.go).
  */
 import { etcdError } from '#api-etcd/errors.ts';
-import { nextTurn } from '#host/event-loop.ts';
+import { inSlices } from '#host/event-loop.ts';
 import type { Store } from '#mvcc/store.ts';
 import { type Version, versionAt } from '#mvcc/version.ts';
 import { crc32c } from '#std/crc32c.ts';
@@ -17,24 +17,14 @@ export interface KvHash {
 /** Records hashed in one turn of the event loop: a few milliseconds. */
 const recordsPerTurn = 5000;
 
-/** @param revision 0 is the newest */
-export function hashKv(store: Store, revision: number): KvHash {
-  const hashing = hashSteps(store, revision);
-  for (;;) {
-    const { done, value } = hashing.next();
-    if (done) return value;
-  }
-}
-
-/** As {@link hashKv}, a slice each turn of the event loop. @param store a fork: nobody changes it meanwhile */
-export async function hashKvInSlices(store: Store, revision: number, signal?: AbortSignal): Promise<KvHash> {
-  const hashing = hashSteps(store, revision);
-  for (;;) {
-    const { done, value } = hashing.next();
-    if (done) return value;
-    await nextTurn();
-    signal?.throwIfAborted();
-  }
+/**
+ * A slice each turn of the event loop.
+ * @param store a fork: nobody changes it meanwhile
+ * @param revision 0 is the newest
+ * @throws RpcError for a revision that is compacted or still to come
+ */
+export async function hashKv(store: Store, revision: number, signal?: AbortSignal): Promise<KvHash> {
+  return inSlices(hashSteps(store, revision), signal);
 }
 
 function* hashSteps(store: Store, revision: number): Generator<void, KvHash> {

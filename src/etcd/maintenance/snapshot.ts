@@ -15,7 +15,7 @@ const blobBytes = 32 << 10;
 const messagesPerTurn = 8;
 
 export async function sendSnapshot(member: Member, sink: Sink<SnapshotResponse>): Promise<void> {
-  const file = backendFile(member.machine.fork(), member.applied);
+  const file = await backendFile(member.machine.fork(), member.applied);
   const hash = createHash('sha256');
   let left = file.size;
   let sent = 0;

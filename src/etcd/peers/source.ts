@@ -3,7 +3,7 @@ import { etcdError, isEtcdError } from '#api-etcd/errors.ts';
 import { LeaseTimeToLiveResponse } from '#api-etcd/gen/rpc.ts';
 import { promote } from '../cluster/promote.ts';
 import { renewHere, timeToLive } from '../lease/service.ts';
-import { hashKvInSlices } from '../maintenance/hash-kv.ts';
+import { hashKv } from '../maintenance/hash-kv.ts';
 import type { Member } from '../member.ts';
 import { isPeerError, type PeerErrorName, peerError } from './peer-error.ts';
 import type { PeerSource } from './peer-network.ts';
@@ -33,7 +33,7 @@ export function peerSource(member: Member): PeerSource {
     storageVersion: () => undefined,
     async hashKv(revision) {
       const { store } = member;
-      const hash = await hashKvInSlices(store.fork(), revision).catch(translate);
+      const hash = await hashKv(store.fork(), revision).catch(translate);
       return { ...hash, revision: store.revision };
     },
     async promote(id) {

@@ -2,6 +2,7 @@
  * Writes a whole bbolt file from buckets that come in order: full pages, no free ones, first byte to last. The layout is planned from
  * lengths alone, so the file can be streamed, and its size is known before.
  */
+import { atOnce, inSlices } from '#host/event-loop.ts';
 import {
   bucketBytes,
   bucketFlag,
@@ -54,17 +55,30 @@ export interface BboltFile {
   pages(): Generator<Buffer>;
 }
 
+/** Pairs looked at in one turn of the event loop: a few milliseconds. */
+const pairsPerTurn = 10_000;
+
 /** @param buckets in ascending order of their names */
 export function layOut(buckets: readonly BucketSource[]): BboltFile {
+  return atOnce(layOutSteps(buckets));
+}
+
+/** As {@link layOut}, a slice each turn of the event loop. The pairs must stay as they are meanwhile. */
+export function layOutInSlices(buckets: readonly BucketSource[]): Promise<BboltFile> {
+  return inSlices(layOutSteps(buckets));
+}
+
+function* layOutSteps(buckets: readonly BucketSource[]): Generator<void, BboltFile> {
   let next = firstDataPage;
   const allocate = (pages: number) => {
     const id = next;
     next += pages;
     return id;
   };
-  const plans = buckets.map((source) => planBucket(source, allocate));
+  const plans: BucketPlan[] = [];
+  for (const source of buckets) plans.push(yield* planBucket(source, allocate));
   const rootPairs = plans.map(({ source, root }) => ({ key: Buffer.from(source.name), value: bucketValue(root) }));
-  const [root, ...more] = planLeaves(rootPairs, allocate);
+  const [root, ...more] = yield* planLeaves(rootPairs, allocate);
   if (root === undefined || more.length > 0) throw new RangeError('the root bucket must fit in one page');
   return {
     size: next * pageBytes,
@@ -79,8 +93,8 @@ export function layOut(buckets: readonly BucketSource[]): BboltFile {
   };
 }
 
-function planBucket(source: BucketSource, allocate: (pages: number) => number): BucketPlan {
-  const leaves = planLeaves(source.pairs(), allocate);
+function* planBucket(source: BucketSource, allocate: (pages: number) => number): Generator<void, BucketPlan> {
+  const leaves = yield* planLeaves(source.pairs(), allocate);
   const branches: BranchPlan[][] = [];
   let level: readonly PagePlan[] = leaves;
   while (level.length > 1) {
@@ -92,16 +106,18 @@ function planBucket(source: BucketSource, allocate: (pages: number) => number): 
 }
 
 /** An empty bucket is one empty leaf. */
-function planLeaves(pairs: Iterable<Pair>, allocate: (pages: number) => number): PagePlan[] {
+function* planLeaves(pairs: Iterable<Pair>, allocate: (pages: number) => number): Generator<void, PagePlan[]> {
   const leaves: PagePlan[] = [];
   let firstKey: Uint8Array | undefined;
   let elements = 0;
   let bytes = pageHeaderBytes;
+  let count = 0;
   const finish = () => {
     const pages = Math.ceil(bytes / pageBytes);
     leaves.push({ id: allocate(pages), pages, elements, firstKey: firstKey ?? new Uint8Array(0) });
   };
   for (const { key, value } of pairs) {
+    if (++count % pairsPerTurn === 0) yield;
     const needed = elementBytes + key.length + value.length;
     if (elements > 0 && bytes + needed > pageBytes) {
       finish();
