@@ -177,6 +177,7 @@ describe('three members', { timeout }, () => {
     assert.ok(cluster.clock.monotonicMs() - beforeMs < 5000);
     await cluster.agree();
   });
+
   test('a write that dies with the leader is answered when the next one leads, not after the timeout', async () => {
     await using cluster = await TestCluster.start(three);
     const [follower] = cluster.followerNames;
@@ -192,6 +193,7 @@ describe('three members', { timeout }, () => {
     await cluster.put(follower!, 'lost', 'again');
     await cluster.agree();
   });
+
   test('when all start, they have a leader before a timeout has passed', async () => {
     await using cluster = await TestCluster.start(three);
     assert.ok(cluster.clock.monotonicMs() < 1000);
@@ -243,6 +245,12 @@ describe('three members', { timeout }, () => {
     await assert.rejects(move(leader, 5n), (error) => isEtcdError(error, 'badLeaderTransferee'));
     await move(leader, targetID);
     assert.equal(cluster.leaderName, follower);
+  });
+
+  test('a lease outlives an election, however long one takes', async () => {
+    await using cluster = await TestCluster.start(three, { electionTimeoutMs: 4000 });
+    const { ttl } = await cluster.passes(cluster.client('a').leaseGrant({ id: 3n, ttl: 1 }));
+    assert.equal(ttl, 6);
   });
 
   test('leases: kept alive through a follower, never ended early by a new leader, ended in the end', async () => {
@@ -321,6 +329,17 @@ describe('changes of membership', { timeout }, () => {
     await cluster.put('d', 'k', 'w');
     await cluster.agree();
     await assert.rejects(promote('a'), (error) => isEtcdError(error, 'memberNotLearner'));
+  });
+
+  test('while one of three is down, a fourth is refused that would leave no quorum if it did not come, unless nobody checks', async () => {
+    for (const strictReconfigCheck of [true, false]) {
+      await using cluster = await TestCluster.start(three, { strictReconfigCheck });
+      cluster.kill(cluster.followerNames[0]!);
+      const via = cluster.leaderName!;
+      const adding = add(cluster, via, 'd');
+      if (strictReconfigCheck) await assert.rejects(adding, (error) => isEtcdError(error, 'unhealthy'));
+      else assert.equal((await adding).members.length, 4);
+    }
   });
 
   test('a member that was removed stops, and the rest go on', async () => {

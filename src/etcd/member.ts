@@ -15,9 +15,11 @@ import type { Prng } from '#std/prng.ts';
 import { ProtobufError } from '#wire/protobuf/message.ts';
 import { type Caller, nobody } from './auth/caller.ts';
 import type { Tokens } from './auth/tokens.ts';
+import { hasQuorumSince, isConnectedSince } from './cluster/connected.ts';
 import type { ClusterMember } from './cluster/members.ts';
 import type { MemberIdentity } from './identity.ts';
 import { LeaseExpiry } from './lease/expiry.ts';
+import { leaseTtlMin } from './lease/leases.ts';
 import type { Applied, ApplyResponse, Machine } from './machine.ts';
 import type { Counters } from './metrics.ts';
 import type { PeerCalls, Peers } from './peers/peers.ts';
@@ -46,6 +48,8 @@ export interface MemberOptions {
   readonly electionTimeoutMs: number;
   /** `--max-learners`. */
   readonly learnersMax: number;
+  /** `--strict-reconfig-check`: refuse changes of membership after which there might be no quorum. */
+  readonly strictReconfigCheck: boolean;
   readonly onExpiryFailed: (id: bigint, error: unknown) => void;
   /** After entries were applied while serving. */
   readonly onApplied?: () => void;
@@ -71,6 +75,7 @@ export class Member implements Disposable {
   readonly requestBytesMax: number;
   readonly quotaBytes: number;
   readonly learnersMax: number;
+  readonly strictReconfigCheck: boolean;
   readonly clock: Clock;
   /** How long a request may take, an election included. */
   readonly requestTimeoutMs: number;
@@ -98,10 +103,12 @@ export class Member implements Disposable {
     this.requestBytesMax = requestBytesMax;
     this.quotaBytes = quotaBytes;
     this.learnersMax = options.learnersMax;
+    this.strictReconfigCheck = options.strictReconfigCheck;
     this.clock = clock;
     this.#machine = machine;
     this.#tokens = options.tokens;
     this.electionTimeoutMs = options.electionTimeoutMs;
+    machine.leases.ttlMin = leaseTtlMin(options.electionTimeoutMs);
     this.#onApplied = options.onApplied;
     this.#onChanges = options.onChanges;
     this.#applied = options.applied;
@@ -256,11 +263,14 @@ export class Member implements Disposable {
     return this.#reads.wait();
   }
 
-  /** What a request that has waited since then is told: whether an election may be the reason. */
+  /** What a request that has waited since then is told: whether an election, or a lost connection, may be the reason. */
   timedOut(sinceMs: number): unknown {
     const lostMs = this.#leaderSinceMs - 2 * this.electionTimeoutMs;
     if (sinceMs > lostMs && sinceMs < this.#leaderSinceMs) return etcdError('timeoutLeaderFailed');
-    return etcdError('timeout');
+    const { leader } = this;
+    if (leader === 0n) return etcdError('timeout');
+    const stayed = this.isLeader ? hasQuorumSince(this, sinceMs) : isConnectedSince(this, leader, sinceMs);
+    return etcdError(stayed ? 'timeout' : 'timeoutConnectionLost');
   }
 
   get isStopped(): boolean {
@@ -387,6 +397,7 @@ export class Member implements Disposable {
   /** The leader's state takes the place of ours, which had fallen too far behind. */
   install(machine: Machine, applied: LogPlace): void {
     const seen = this.store.revision;
+    machine.leases.ttlMin = this.#machine.leases.ttlMin;
     this.#machine = machine;
     this.#applied = applied;
     this.#replica?.restarted(applied.index);

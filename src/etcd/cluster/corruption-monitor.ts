@@ -5,7 +5,7 @@
  */
 import { AlarmRequest_AlarmAction, AlarmType } from '#api-etcd/gen/rpc.ts';
 import { type Clock, sleep } from '#std/clock.ts';
-import { hashKvInSlices, type KvHash } from '../maintenance/hash-kv.ts';
+import { hashKv, type KvHash } from '../maintenance/hash-kv.ts';
 import type { Member } from '../member.ts';
 import type { PeerHash } from '../peers/peer-network.ts';
 import type { PeerTransport } from '../peers/peers.ts';
@@ -54,7 +54,7 @@ export class CorruptionMonitor implements Disposable {
     const { member, peers, log } = this.#options;
     await member.linearized();
     const { memberId, clusterId } = member.identity;
-    const own = await hashKvInSlices(member.store.fork(), 0, this.#stop.signal);
+    const own = await hashKv(member.store.fork(), 0, this.#stop.signal);
     const answers = await Promise.all(
       member.machine.members
         .all()

@@ -15,13 +15,11 @@ import { checkMayAdd, checkMayRemove } from './readiness.ts';
 
 export interface ClusterServiceOptions {
   readonly clock: Clock;
-  /** `--strict-reconfig-check`: refuse changes after which there might be no quorum. */
-  readonly strictReconfigCheck: boolean;
   readonly authenticator: Authenticator;
 }
 
 export function clusterService(member: Member, options: ClusterServiceOptions): BoundService {
-  const { clock, strictReconfigCheck, authenticator } = options;
+  const { clock, authenticator } = options;
   return bind(Cluster, {
     async memberList({ linearizable }, context) {
       authenticator.knownCallerOf(context);
@@ -32,7 +30,7 @@ export function clusterService(member: Member, options: ClusterServiceOptions): 
     async memberAdd({ peerURLs, isLearner }, context) {
       authenticator.checkAdmin(context);
       checkUrls(peerURLs);
-      if (strictReconfigCheck) checkMayAdd(member, isLearner);
+      checkMayAdd(member, isLearner);
       const added = {
         id: memberIdOf(peerURLs, String(Math.floor(clock.now() / 1000))),
         name: '',
@@ -50,7 +48,7 @@ export function clusterService(member: Member, options: ClusterServiceOptions): 
 
     async memberRemove({ id }, context) {
       authenticator.checkAdmin(context);
-      if (strictReconfigCheck) checkMayRemove(member, id);
+      checkMayRemove(member, id);
       const members = await member.changeMembers({
         type: ConfChangeType.ConfChangeRemoveNode,
         nodeId: id,

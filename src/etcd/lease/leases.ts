@@ -4,19 +4,29 @@
  */
 import { etcdError } from '#api-etcd/errors.ts';
 
-/** Seconds. Upstream's: 1.5 election timeouts, rounded up. */
-export const leaseTtlMin = 2;
+/**
+ * Seconds. A lease must outlive the election of a new leader, which gives it its whole time again: 1.5 election timeouts, rounded up, as
+ * upstream.
+ */
+export function leaseTtlMin(electionTimeoutMs: number): number {
+  return Math.ceil((1.5 * electionTimeoutMs) / 1000);
+}
+
+/** For upstream's default timeout of a second. */
+const leaseTtlMinDefault = 2;
 /** Seconds. Upstream's: about 285 years. */
 export const leaseTtlMax = 9_000_000_000;
 
 export interface Lease {
   readonly id: bigint;
-  /** Seconds granted, never under {@link leaseTtlMin}. */
+  /** Seconds granted, never under {@link Leases.ttlMin}. */
   readonly ttl: number;
   readonly keys: Set<string>;
 }
 
 export class Leases {
+  /** Seconds: see {@link leaseTtlMin}. The same on all members that have the same election timeout. */
+  ttlMin = leaseTtlMinDefault;
   readonly #byId = new Map<bigint, Lease>();
   readonly #byKey = new Map<string, Lease>();
 
@@ -33,7 +43,7 @@ export class Leases {
     if (id === 0n) throw etcdError('leaseNotFound');
     if (ttl > leaseTtlMax) throw etcdError('leaseTtlTooLarge');
     if (this.#byId.has(id)) throw etcdError('leaseExists');
-    const lease = { id, ttl: Math.max(ttl, leaseTtlMin), keys: new Set<string>() };
+    const lease = { id, ttl: Math.max(ttl, this.ttlMin), keys: new Set<string>() };
     this.#byId.set(id, lease);
     return lease;
   }
@@ -59,6 +69,7 @@ export class Leases {
 
   fork(): Leases {
     const fork = new Leases();
+    fork.ttlMin = this.ttlMin;
     for (const { id, ttl, keys } of this.#byId.values()) {
       const lease = { id, ttl, keys: new Set(keys) };
       fork.#byId.set(id, lease);

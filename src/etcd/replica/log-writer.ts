@@ -105,6 +105,7 @@ export class LogWriter implements AsyncDisposable {
   /** Waits for what was handed over. Nothing may follow. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.flushed();
+    // It only saves whoever reads the log next some guessing: that it could not be written changes nothing.
     if (!this.#failed && this.#commit !== undefined) await this.#options.wal.append([], this.#commit).catch(() => {});
     await this.#options.wal[Symbol.asyncDispose]();
   }
@@ -124,7 +125,9 @@ export class LogWriter implements AsyncDisposable {
         if (head.snapshot !== undefined) await this.#install(head.snapshot);
         const hardState = batch.findLast((write) => write.hardState !== undefined)?.hardState ?? this.#commit;
         const entries = batch.length === 1 ? head.entries : batch.flatMap((write) => write.entries);
-        const mustSync = entries.length > 0 || (hardState !== undefined && this.#mustSync(hardState));
+        // Upstream believes in a state from the leader only when the log says that it is committed: that goes with it.
+        const mustSync =
+          entries.length > 0 || head.snapshot !== undefined || (hardState !== undefined && this.#mustSync(hardState));
         if (!mustSync) this.#commit = hardState;
         else {
           await wal.append(entries, hardState);
@@ -152,7 +155,6 @@ export class LogWriter implements AsyncDisposable {
     await install(snapshot);
     const { index, term, confState } = snapshot.metadata;
     await wal.appendSnapshot(Snapshot.create({ index, term, confState }));
-    await wal.sync();
   }
 
   async #writeCheckpoints(): Promise<void> {

@@ -98,25 +98,33 @@ export class ReplicaLog implements LogStorage {
     this.#bytes = 0;
   }
 
-  /** Forgets what nobody needs. @param hasFollowers nobody else needs what has been applied here */
+  /**
+   * Forgets what nobody needs: now and then, but at once when what is kept is heavy, however few entries it is.
+   * @param hasFollowers nobody else needs what has been applied here
+   */
   trim(appliedIndex: number, hasFollowers: boolean): void {
     const applied = appliedIndex - this.#before.index;
+    const isHeavy = this.#bytes > catchUpBytesMax;
     let keep = hasFollowers ? Math.min(this.#catchUpEntries, applied) : 0;
-    if (this.#bytes > catchUpBytesMax) {
-      let bytes = bytesOf(this.#entries, applied, this.#entries.length);
-      let fits = 0;
-      for (; fits < keep; fits++) {
-        bytes += this.#entries[applied - 1 - fits]!.data?.length ?? 0;
-        if (bytes > catchUpBytesMax) break;
-      }
-      keep = fits;
-    }
+    // Down to less than the limit, so that the next entry does not make it count again.
+    if (isHeavy && keep > 0) keep = this.#fitting(applied, keep, catchUpBytesMax * (1 - trimShare));
     const count = applied - keep;
-    if (count < Math.max(1, this.#catchUpEntries * trimShare)) return;
+    if (count <= 0 || (!isHeavy && count < this.#catchUpEntries * trimShare)) return;
     const { index, term } = this.#entries[count - 1]!;
     this.#bytes -= bytesOf(this.#entries, 0, count);
     this.#entries = this.#entries.slice(count);
     this.#before = { index, term };
+  }
+
+  /** How many of the last `keep` of the first `applied` entries fit in `bytesMax`, beside those that are not applied. */
+  #fitting(applied: number, keep: number, bytesMax: number): number {
+    let bytes = bytesOf(this.#entries, applied, this.#entries.length);
+    let fits = 0;
+    for (; fits < keep; fits++) {
+      bytes += this.#entries[applied - 1 - fits]!.data?.length ?? 0;
+      if (bytes > bytesMax) break;
+    }
+    return fits;
   }
 }
 
