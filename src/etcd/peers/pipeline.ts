@@ -6,6 +6,7 @@ import { Message, MessageType } from '#api-etcd/gen/raft.ts';
 import { ioTimeoutMs, type PeerContext, peerHeaders } from './context.ts';
 import { Deadline } from './deadline.ts';
 import type { PeerLink } from './peer-link.ts';
+import type { PeerPart } from './peer-part.ts';
 import type { PeerStatus } from './peer-status.ts';
 import { readBody } from './read-body.ts';
 import { isRemoval, refusalOf } from './refusal.ts';
@@ -29,12 +30,7 @@ export class Pipeline implements AsyncDisposable {
   readonly #posts = new Set<Promise<void>>();
   #waiting: Message[] = [];
 
-  constructor(options: {
-    readonly peerId: bigint;
-    readonly context: PeerContext;
-    readonly link: PeerLink;
-    readonly status: PeerStatus;
-  }) {
+  constructor(options: PeerPart) {
     this.#peerId = options.peerId;
     this.#context = options.context;
     this.#link = options.link;

@@ -6,6 +6,7 @@ import { hexId, type PeerContext, peerHeaders } from './context.ts';
 import { Deadline } from './deadline.ts';
 import type { PeerLink } from './peer-link.ts';
 import type { SnapshotDatabase } from './peer-network.ts';
+import type { PeerPart } from './peer-part.ts';
 import type { PeerStatus } from './peer-status.ts';
 import { readBody } from './read-body.ts';
 import { isRemoval, refusalOf } from './refusal.ts';
@@ -26,12 +27,7 @@ export class SnapshotSender implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #sending = new Set<Promise<void>>();
 
-  constructor(options: {
-    readonly peerId: bigint;
-    readonly context: PeerContext;
-    readonly link: PeerLink;
-    readonly status: PeerStatus;
-  }) {
+  constructor(options: PeerPart) {
     this.#peerId = options.peerId;
     this.#context = options.context;
     this.#link = options.link;

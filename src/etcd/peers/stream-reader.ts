@@ -10,6 +10,7 @@ import { MsgAppDecoder } from './codec/msgapp-stream.ts';
 import { hexId, ioTimeoutMs, type PeerContext, peerHeaders } from './context.ts';
 import { Deadline } from './deadline.ts';
 import type { PeerLink } from './peer-link.ts';
+import type { PeerPart } from './peer-part.ts';
 import type { Failure, PeerStatus } from './peer-status.ts';
 import { isRemoval, refusalOf } from './refusal.ts';
 import type { StreamKind } from './stream-writer.ts';
@@ -32,13 +33,7 @@ export class StreamReader implements AsyncDisposable {
   #failures = 0;
   #wake: (() => void) | undefined;
 
-  constructor(options: {
-    readonly kind: StreamKind;
-    readonly peerId: bigint;
-    readonly context: PeerContext;
-    readonly link: PeerLink;
-    readonly status: PeerStatus;
-  }) {
+  constructor(options: PeerPart & { readonly kind: StreamKind }) {
     this.#kind = options.kind;
     this.#peerId = options.peerId;
     this.#context = options.context;

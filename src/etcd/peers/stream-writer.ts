@@ -9,6 +9,7 @@ import { FrameBatch } from './codec/frame-batch.ts';
 import { encodeMessage, linkHeartbeat } from './codec/message-stream.ts';
 import { MsgAppEncoder } from './codec/msgapp-stream.ts';
 import { hexId, ioTimeoutMs, type PeerContext } from './context.ts';
+import type { PeerPart } from './peer-part.ts';
 import type { Failure, PeerStatus } from './peer-status.ts';
 import type { PeerTraffic } from './traffic.ts';
 
@@ -44,12 +45,7 @@ export class StreamWriter implements Disposable {
   #head = 0;
   #waitingBytes = 0;
 
-  constructor(options: {
-    readonly kind: StreamKind;
-    readonly peerId: bigint;
-    readonly context: PeerContext;
-    readonly status: PeerStatus;
-  }) {
+  constructor(options: Omit<PeerPart, 'link'> & { readonly kind: StreamKind }) {
     this.#kind = options.kind;
     this.#peerId = options.peerId;
     this.#context = options.context;
