@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { isEtcdError } from '#api-etcd/errors.ts';
-import { AlarmType, Cluster, Lease, Maintenance } from '#api-etcd/gen/rpc.ts';
+import { AlarmType, Auth, AuthUserAddRequest, Cluster, Lease, Maintenance } from '#api-etcd/gen/rpc.ts';
 import { createEtcdClient, type EtcdClient } from '#etcd-client/client.ts';
 import { drainTurns, nextTurn } from '#host/event-loop.ts';
 import { utf8Decode, utf8Encode } from '#std/bytes.ts';
@@ -329,6 +329,34 @@ describe('changes of membership', { timeout }, () => {
     await cluster.put('d', 'k', 'w');
     await cluster.agree();
     await assert.rejects(promote('a'), (error) => isEtcdError(error, 'memberNotLearner'));
+  });
+
+  test('with authentication on, a learner is promoted through a follower for administrators alone, on the peer port, too', async () => {
+    await using cluster = await TestCluster.start(three, { bcryptCost: 4 });
+    const channel = cluster.members.get('a')!.connect();
+    const { methods } = Auth;
+    for (const name of ['root', 'guest'])
+      await cluster.passes(channel.unary(methods.userAdd, AuthUserAddRequest.create({ name, password: name })));
+    await cluster.passes(channel.unary(methods.userGrantRole, { user: 'root', role: 'root' }));
+    const { member } = await add(cluster, 'a', 'd', true);
+    await cluster.startMember('d', joining(['a', 'b', 'c', 'd']));
+    await cluster.passes(cluster.members.get('d')!.ready);
+    await cluster.passes(channel.unary(methods.authEnable, {}));
+    const tokenOf = async (name: string) =>
+      (await cluster.passes(channel.unary(methods.authenticate, { name, password: name }))).token;
+    const [root, guest] = [await tokenOf('root'), await tokenOf('guest')];
+
+    const id = member!.id;
+    const leader = cluster.peers.transport([]).callsTo([`http://${cluster.leaderName}:2380`]);
+    await assert.rejects(leader.promote(id, undefined), (error) => isEtcdError(error, 'userEmpty'));
+    await assert.rejects(leader.promote(id, guest), (error) => isEtcdError(error, 'permissionDenied'));
+    await assert.rejects(leader.promote(id, 'root.1'), (error) => isEtcdError(error, 'invalidAuthToken'));
+    const follower = cluster.members.get(cluster.followerNames.find((name) => name !== 'd')!)!.connect();
+    const promote = (token: string) =>
+      cluster.passes(follower.unary(Cluster.methods.memberPromote, { id }, { metadata: [['token', token]] }));
+    await assert.rejects(promote(guest), (error) => isEtcdError(error, 'permissionDenied'));
+    await promote(root);
+    await cluster.until(() => !cluster.members.get('d')!.member.isLearner);
   });
 
   test('while one of three is down, a fourth is refused that would leave no quorum if it did not come, unless nobody checks', async () => {

@@ -328,7 +328,10 @@ export class Member implements Disposable {
   applyEntry({ index, term, data }: LogEntry): void {
     if (term > this.#applied.term) this.#giveUpLost(term);
     this.#applied = { index, term };
-    if (data === undefined || data.length === 0) return;
+    if (data === undefined || data.length === 0) {
+      this.#tokens.applied(undefined, index);
+      return;
+    }
     let entry: Entry;
     try {
       entry = InternalRaftRequest.decode(data);
@@ -336,6 +339,7 @@ export class Member implements Disposable {
       if (!(error instanceof ProtobufError)) throw error;
       // A request of the v2 API: by it 3.5 members tell what they are called.
       applyV2Request(this.#machine, data);
+      this.#tokens.applied(undefined, index);
       return;
     }
     const { response, error } = this.#apply(entry);
@@ -368,6 +372,7 @@ export class Member implements Disposable {
 
   membersChanged(change: ConfChange | ConfChangeV2, confState: ConfState, { index, term }: LogPlace): void {
     this.#applied = { index, term };
+    this.#tokens.applied(undefined, index);
     this.#machine.confState = confState;
     if (!('nodeId' in change)) return;
     this.#machine.members.apply(change);
@@ -400,6 +405,7 @@ export class Member implements Disposable {
     machine.leases.ttlMin = this.#machine.leases.ttlMin;
     this.#machine = machine;
     this.#applied = applied;
+    this.#tokens.applied(undefined, applied.index);
     this.#replica?.restarted(applied.index);
     this.hub.storeReplaced(seen);
     this.#reads.applied();

@@ -7,6 +7,7 @@ import type { Disk } from '#host/disk.ts';
 import { nextTurn } from '#host/event-loop.ts';
 import { joinPieces } from '#std/bytes.ts';
 import type { Timer } from '#std/clock.ts';
+import type { Authenticator } from './auth/authenticator.ts';
 import { backendFile, sliceBytes } from './checkpoint/backend.ts';
 import { Checkpointer } from './checkpoint/checkpointer.ts';
 import { installSnapshot, storeDatabase } from './checkpoint/install-snapshot.ts';
@@ -25,6 +26,7 @@ export interface StartReplicaOptions
   extends Pick<ReplicaOptions, 'clock' | 'prng' | 'tickMs' | 'electionTicks' | 'preVote'> {
   readonly identity: MemberIdentity;
   readonly member: Member;
+  readonly authenticator: Authenticator;
   readonly folder: OpenFolder;
   readonly disk: Disk;
   readonly dataDir: string;
@@ -43,7 +45,7 @@ export interface StartedReplica extends AsyncDisposable {
 }
 
 export function startReplica(options: StartReplicaOptions): StartedReplica {
-  const { identity, member, folder, disk, dataDir, transport, joining, clock, log, onFailed } = options;
+  const { identity, member, authenticator, folder, disk, dataDir, transport, joining, clock, log, onFailed } = options;
   const { memberId, clusterId } = identity;
   const snapFolder = `${dataDir}/member/snap`;
   const { wal, hardState, before, entries, machine, applied, bytes } = folder;
@@ -93,7 +95,7 @@ export function startReplica(options: StartReplicaOptions): StartedReplica {
   const network = transport?.connect({
     memberId,
     clusterId,
-    source: peerSource(member),
+    source: peerSource(member, authenticator),
     events: {
       receive: (message) => replica.receive(message),
       async receiveSnapshot(message, database) {

@@ -172,19 +172,26 @@ export async function startEtcd({ config, deps }: Start): Promise<Etcd> {
 }
 
 function serveInMemory({ config, deps }: Start, identity: MemberIdentity, machine: Machine): Etcd {
-  const { member, tokens } = createMember({ config, deps }, { identity, machine, applied: { index: 0, term: 1 } });
+  const { member, tokens, authenticator } = createMember(
+    { config, deps },
+    { identity, machine, applied: { index: 0, term: 1 } },
+  );
   member.startLeases();
   // What a compaction before the fork has left.
   void member.compacted();
   const ready = announce(member, deps.clock);
   ready.catch(() => {});
-  return serve({ config, deps }, member, tokens, {
-    ready,
-    // In memory there is nothing to fail.
-    failed: new Promise(() => {}),
-    fork: (forkDeps) => serveInMemory({ config, deps: forkDeps }, identity, machine.fork()),
-    stop: async () => {},
-  });
+  return serve(
+    { config, deps },
+    { member, tokens, authenticator },
+    {
+      ready,
+      // In memory there is nothing to fail.
+      failed: new Promise(() => {}),
+      fork: (forkDeps) => serveInMemory({ config, deps: forkDeps }, identity, machine.fork()),
+      stop: async () => {},
+    },
+  );
 }
 
 async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDisposable): Promise<Etcd> {
@@ -220,7 +227,7 @@ async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDispos
   const { promise: failed, resolve: onFailed } = Promise.withResolvers<unknown>();
   let replica: StartedReplica | undefined;
   const replayedTo = folder.hardState.commit;
-  const { member, tokens } = createMember(
+  const { member, tokens, authenticator } = createMember(
     start,
     { identity, machine: folder.machine, applied: folder.applied },
     { onApplied: () => replica?.checkpointer.consider(), isReplay: (index) => index <= replayedTo },
@@ -228,6 +235,7 @@ async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDispos
   replica = startReplica({
     identity,
     member,
+    authenticator,
     folder,
     disk,
     dataDir,
@@ -252,25 +260,36 @@ async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDispos
   const { corruptCheckIntervalMs = corruptCheckIntervalMsDefault } = config;
   if (peers !== undefined && corruptCheckIntervalMs > 0)
     monitors.push(new CorruptionMonitor({ member, clock, peers, intervalMs: corruptCheckIntervalMs, log }));
-  const etcd = serve(start, member, tokens, {
-    ready,
-    failed,
-    fork() {
-      throw new Error('a member with a folder does not fork: two cannot write to it');
+  const etcd = serve(
+    start,
+    { member, tokens, authenticator },
+    {
+      ready,
+      failed,
+      fork() {
+        throw new Error('a member with a folder does not fork: two cannot write to it');
+      },
+      async stop() {
+        for (const monitor of monitors) monitor[Symbol.dispose]();
+        try {
+          await started[Symbol.asyncDispose]();
+        } finally {
+          await lock[Symbol.asyncDispose]();
+        }
+      },
     },
-    async stop() {
-      for (const monitor of monitors) monitor[Symbol.dispose]();
-      try {
-        await started[Symbol.asyncDispose]();
-      } finally {
-        await lock[Symbol.asyncDispose]();
-      }
-    },
-  });
+  );
   const alone =
     folder.machine.members.all().length <= 1 && joining.length === 0 && (config.initialCluster?.length ?? 1) === 1;
   if (alone) await Promise.race([ready, failed]);
   return etcd;
+}
+
+/** A member, and who is who to it. */
+interface Created {
+  readonly member: Member;
+  readonly tokens: Tokens;
+  readonly authenticator: Authenticator;
 }
 
 function createMember(
@@ -281,7 +300,7 @@ function createMember(
     readonly applied: { readonly index: number; readonly term: number };
   },
   hooks: { readonly onApplied?: () => void; readonly isReplay?: (index: number) => boolean } = {},
-): { readonly member: Member; readonly tokens: Tokens } {
+): Created {
   const {
     requestBytesMax = requestBytesMaxDefault,
     quotaBytes = 2 * 1024 ** 3,
@@ -291,7 +310,7 @@ function createMember(
   } = config;
   const { clock, prng, log, onChanges } = deps;
   const { onApplied, isReplay = () => false } = hooks;
-  const tokens = createTokens(config.tokens ?? { kind: 'simple' }, { clock, prng });
+  const tokens = createTokens(config.tokens ?? { kind: 'simple' }, { clock, prng, appliedIndex: of.applied.index });
   const member: Member = new Member({
     ...of,
     counters: new Counters(),
@@ -307,7 +326,9 @@ function createMember(
     ...(onApplied && { onApplied }),
     onChanges: onChanges && ((changes) => isReplay(member.appliedIndex) || onChanges(changes)),
   });
-  return { member, tokens };
+  const { certificateNames = false } = config;
+  const authenticator = new Authenticator({ auth: () => member.machine.auth, tokens, certificateNames });
+  return { member, tokens, authenticator };
 }
 
 interface Life {
@@ -317,7 +338,11 @@ interface Life {
   readonly stop: () => Promise<void>;
 }
 
-function serve({ config, deps }: Start, member: Member, tokens: Tokens, { ready, failed, fork, stop }: Life): Etcd {
+function serve(
+  { config, deps }: Start,
+  { member, tokens, authenticator }: Created,
+  { ready, failed, fork, stop }: Life,
+): Etcd {
   const {
     progressNotifyIntervalMs = 10 * 60_000,
     requestBytesMax = requestBytesMaxDefault,
@@ -340,7 +365,6 @@ function serve({ config, deps }: Start, member: Member, tokens: Tokens, { ready,
     });
   const messageBytesMax = requestBytesMax + messageOverheadBytes;
   const passwords = bcryptPasswords(deps.prng);
-  const authenticator = new Authenticator({ auth: () => member.machine.auth, tokens, certificateNames });
   const base = [
     kvService(member, { txnOpsMax, authenticator }),
     watchService(member, { clock, authenticator, progressNotifyIntervalMs, fragmentBytesMax: messageBytesMax }),

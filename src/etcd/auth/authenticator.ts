@@ -43,8 +43,19 @@ export class Authenticator {
   }
 
   /** @throws RpcError unless the caller is an administrator, or authentication is off */
-  checkAdmin(context: CallContext): void {
-    this.#auth().checkAdmin(this.callerOf(context));
+  checkAdmin(context: CallContext): Caller {
+    const caller = this.callerOf(context);
+    this.#auth().checkAdmin(caller);
+    return caller;
+  }
+
+  /**
+   * For what another member passes on: a token is all it says of who asks.
+   * @throws RpcError unless it is an administrator's, or authentication is off
+   */
+  checkAdminToken(token: string | undefined): void {
+    const auth = this.#auth();
+    if (auth.enabled) auth.checkAdmin(token === undefined ? nobody : this.#callerOfToken(token));
   }
 
   /** A token may be so new that this member has not heard of it: resolves when it has. Undefined for all others. */
@@ -53,14 +64,18 @@ export class Authenticator {
     return token === undefined ? undefined : this.#tokens.known(token, context.signal);
   }
 
+  #callerOfToken(token: string): Caller {
+    const caller = this.#tokens.callerOf(withoutScheme(token), this.#auth().revision);
+    if (caller === undefined) throw etcdError('invalidAuthToken');
+    return caller;
+  }
+
   #identify(context: CallContext): Caller | undefined {
     const auth = this.#auth();
     if (!auth.enabled) return undefined;
     const token = tokenOf(context);
     if (token !== undefined) {
-      const caller = this.#tokens.callerOf(token, auth.revision);
-      if (caller === undefined) throw etcdError('invalidAuthToken');
-      return caller;
+      return this.#callerOfToken(token);
     }
     const { certificate, component } = context.peer;
     if (component !== undefined) return { username: component.user, revision: auth.revision };
@@ -79,7 +94,11 @@ export function tokenOf({ metadata }: CallContext): string | undefined {
   for (const name of ['token', 'authorization']) {
     token ??= metadata.find(([key, value]) => key === name && typeof value === 'string')?.[1] as string | undefined;
   }
-  return token?.replace(/^Bearer /, '');
+  return token === undefined ? undefined : withoutScheme(token);
+}
+
+function withoutScheme(token: string): string {
+  return token.replace(/^Bearer /, '');
 }
 
 function hasMetadata({ metadata }: CallContext, name: string): boolean {

@@ -87,6 +87,8 @@ export class JwtTokens implements Tokens {
 
   applied(): void {}
 
+  forget(): void {}
+
   known(): undefined {
     return undefined;
   }

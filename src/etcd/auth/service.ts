@@ -1,7 +1,7 @@
 /** The Auth service. Passwords are hashed and compared here, before anything goes into the log: the log never has one. */
 import { etcdError } from '#api-etcd/errors.ts';
 import type { InternalRaftRequest } from '#api-etcd/gen/raft_internal.ts';
-import { Auth, AuthenticateResponse, type ResponseHeader } from '#api-etcd/gen/rpc.ts';
+import { Auth, AuthenticateResponse } from '#api-etcd/gen/rpc.ts';
 import type { Passwords } from '#host/bcrypt.ts';
 import { type BoundService, bind, type CallContext } from '#rpc/call.ts';
 import { utf8Decode } from '#std/bytes.ts';
@@ -30,10 +30,10 @@ export function authService(
     const answered = await member.propose(request, authenticator.callerOf(context));
     return { ...answered, header: member.header() } as T;
   };
-  const hashed = async (password: string): Promise<string> => {
+  const hashed = async (password: string, { signal }: CallContext): Promise<string> => {
     if (Buffer.byteLength(password) > passwordBytesMax)
       throw new RpcError(Code.Unknown, 'bcrypt: password length exceeds 72 bytes');
-    return Buffer.from(await passwords.hash(password, bcryptCost)).toString('base64');
+    return Buffer.from(await passwords.hash(password, bcryptCost, signal)).toString('base64');
   };
 
   return bind(Auth, {
@@ -41,7 +41,7 @@ export function authService(
     authDisable: (authDisable, context) => propose({ authDisable }, context),
     authStatus: (authStatus, context) => propose({ authStatus }, context),
 
-    async authenticate({ name, password }): Promise<AuthenticateResponse> {
+    async authenticate({ name, password }, { signal }): Promise<AuthenticateResponse> {
       for (;;) {
         const { auth } = member.machine;
         const { revision } = auth;
@@ -49,30 +49,30 @@ export function authService(
         const user = auth.user(name);
         if (user === undefined) throw etcdError('authFailed');
         if (user.options?.noPassword) throw etcdError('noPasswordUser');
-        if (!(await passwords.matches(password, utf8Decode(user.password)))) throw etcdError('authFailed');
+        if (!(await passwords.matches(password, utf8Decode(user.password), signal))) throw etcdError('authFailed');
         const prefix = tokens.prefix();
-        let token: string;
-        let header: ResponseHeader;
         try {
           await member.propose({ authenticate: { name, password: '', simpleToken: prefix } }, nobody);
-          header = member.header();
-        } finally {
-          token = tokens.issue(name, prefix, member.machine.auth.revision);
+        } catch (error) {
+          tokens.forget(prefix);
+          throw error;
         }
+        const header = member.header();
+        const token = tokens.issue(name, prefix, member.machine.auth.revision);
         // Somebody may have changed the password meanwhile.
         if (member.machine.auth.revision === revision) return AuthenticateResponse.create({ header, token });
       }
     },
 
     async userAdd({ name, password, options }, context) {
-      const hashedPassword = options?.noPassword ? '' : await hashed(password);
+      const hashedPassword = options?.noPassword ? '' : await hashed(password, context);
       return propose({ authUserAdd: { name, password: '', hashedPassword, options } }, context);
     },
     userGet: (authUserGet, context) => propose({ authUserGet }, context),
     userList: (authUserList, context) => propose({ authUserList }, context),
     userDelete: (authUserDelete, context) => propose({ authUserDelete }, context),
     async userChangePassword({ name, password }, context) {
-      const hashedPassword = password === '' ? '' : await hashed(password);
+      const hashedPassword = password === '' ? '' : await hashed(password, context);
       return propose({ authUserChangePassword: { name, password: '', hashedPassword } }, context);
     },
     userGrantRole: (authUserGrantRole, context) => propose({ authUserGrantRole }, context),

@@ -36,20 +36,24 @@ export class SimpleTokens implements Tokens {
   /** Tokens of authentications that were applied and not answered yet, by prefix. */
   readonly #fresh = new Map<string, string>();
   readonly #waiting = new Set<Waiting>();
-  #appliedIndex = 0;
+  #appliedIndex: number;
   #sweepAt = sweepTokensMin;
 
   constructor({
     clock,
     prng,
+    appliedIndex,
     ttlSeconds = simpleTokenTtlSecondsDefault,
   }: {
     readonly clock: Clock;
     readonly prng: Prng;
+    /** Of the state that the member starts with: tokens made before are not known any more. */
+    readonly appliedIndex: number;
     readonly ttlSeconds?: number | undefined;
   }) {
     this.#clock = clock;
     this.#prng = prng;
+    this.#appliedIndex = appliedIndex;
     this.#ttlMs = ttlSeconds * 1000;
   }
 
@@ -72,6 +76,10 @@ export class SimpleTokens implements Tokens {
     const token = this.#fresh.get(prefix) ?? '';
     this.#fresh.delete(prefix);
     return token;
+  }
+
+  forget(prefix: string): void {
+    this.#fresh.delete(prefix);
   }
 
   callerOf(token: string, authRevision: number): Caller | undefined {

@@ -52,10 +52,13 @@ export function parseTokenOptions(
   }
 }
 
-export function createTokens(options: TokenOptions, { clock, prng }: { clock: Clock; prng: Prng }): Tokens {
+export function createTokens(
+  options: TokenOptions,
+  { clock, prng, appliedIndex }: { readonly clock: Clock; readonly prng: Prng; readonly appliedIndex: number },
+): Tokens {
   switch (options.kind) {
     case 'simple':
-      return new SimpleTokens({ clock, prng, ttlSeconds: options.ttlSeconds });
+      return new SimpleTokens({ clock, prng, appliedIndex, ttlSeconds: options.ttlSeconds });
     case 'jwt':
       return new JwtTokens(options, clock);
     case 'none':

@@ -26,7 +26,7 @@ function authentication(name: string, simpleToken: string): InternalRaftRequest 
 describe('simple tokens', () => {
   const fresh = (ttlSeconds?: number) => {
     const clock = new VirtualClock();
-    const tokens = new SimpleTokens({ clock, prng: seededPrng(1), ttlSeconds });
+    const tokens = new SimpleTokens({ appliedIndex: 0, clock, prng: seededPrng(1), ttlSeconds });
     const issue = (name: string, index: number) => {
       const prefix = tokens.prefix();
       tokens.applied(authentication(name, prefix), index);
@@ -77,6 +77,13 @@ describe('simple tokens', () => {
     const cut = tokens.known('abc.99', gone.signal)!;
     gone.abort(new Error('gone'));
     await assert.rejects(cut, /gone/);
+  });
+
+  test('nobody waits for a token of before the restart: it is unknown at once', () => {
+    const tokens = new SimpleTokens({ appliedIndex: 7, clock: new VirtualClock(), prng: seededPrng(1) });
+    const never = new AbortController().signal;
+    assert.equal(tokens.known('abc.7', never), undefined);
+    assert.ok(tokens.known('abc.8', never) instanceof Promise);
   });
 
   test('a changed password, a deleted user and auth turned off end them', () => {
@@ -219,10 +226,14 @@ describe('a member with users', () => {
       const first = await start(disk);
       await root(first.connect());
       const { authRevision } = await first.connect().unary(methods.authStatus, {});
+      const before = await token(first.connect());
       const left = await stop(disk, async () => first[Symbol.asyncDispose]());
       await using second = await start(left);
       await using channel = second.connect();
-      await assert.rejects(read(channel, 'x'), (error) => isEtcdError(error, 'invalidAuthToken'));
+      // A log that is replayed makes the tokens again, as upstream's does; after a clean stop there is none.
+      if (how === 'a crash') await read(channel, before);
+      for (const unknown of how === 'a crash' ? ['x'] : ['x', before])
+        await assert.rejects(read(channel, unknown), (error) => isEtcdError(error, 'invalidAuthToken'));
       await read(channel, await token(channel));
       assert.equal((await channel.unary(methods.authStatus, {})).authRevision, authRevision);
     });

@@ -14,7 +14,7 @@ import {
 import { type BoundService, bind, type CallContext } from '#rpc/call.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
-import type { Caller } from '../auth/caller.ts';
+import { type Caller, nobody } from '../auth/caller.ts';
 import { checkTxnPermission } from '../auth/check-request.ts';
 import type { Member } from '../member.ts';
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from './check.ts';
@@ -32,23 +32,25 @@ export interface KvOptions {
 const streamFirstKeys = 10;
 
 export function kvService(member: Member, { txnOpsMax, authenticator }: KvOptions): BoundService {
-  const checkRead = ({ key, rangeEnd }: RangeRequest, context: CallContext) => {
+  /** Who is asking is found out once a call; what they may do can change while it waits. */
+  const callerOf = (context: CallContext) => (member.machine.auth.enabled ? authenticator.callerOf(context) : nobody);
+  const checkRead = ({ key, rangeEnd }: Pick<RangeRequest, 'key' | 'rangeEnd'>, caller: Caller) => {
     const { auth } = member.machine;
-    if (auth.enabled) auth.checkRead(auth.current(authenticator.callerOf(context)), key, rangeEnd);
+    if (auth.enabled) auth.checkRead(auth.current(caller), key, rangeEnd);
   };
   return bind(KV, {
     range(request, context) {
       if (member.isLearner && !request.serializable) throw etcdError('notSupportedForLearner');
       checkRange(request);
-      checkRead(request, context);
+      const caller = callerOf(context);
+      checkRead(request, caller);
       member.counters.ranges++;
       const ready = request.serializable ? undefined : member.linearized();
       if (ready === undefined) return withHeader(member, range(member.store, request));
       // The request's bytes are the socket's only until the first wait.
       const kept = { ...request, key: Buffer.from(request.key), rangeEnd: Buffer.from(request.rangeEnd) };
       return ready.then(() => {
-        // What the caller may do can have changed meanwhile.
-        checkRead(kept, context);
+        checkRead(kept, caller);
         return withHeader(member, range(member.store, kept));
       });
     },
@@ -59,11 +61,15 @@ export function kvService(member: Member, { txnOpsMax, authenticator }: KvOption
         throw new RpcError(Code.Unimplemented, 'RangeStream does not support custom sort orders');
       if (hasRevisionFilters(request))
         throw new RpcError(Code.Unimplemented, 'RangeStream does not support revision filters');
-      checkRead(request, context);
+      const caller = callerOf(context);
+      checkRead(request, caller);
       // The request's bytes are the socket's only until the first wait.
       let key = Buffer.from(request.key);
       const rangeEnd = Buffer.from(request.rangeEnd);
-      if (!request.serializable) await member.linearized();
+      if (!request.serializable) {
+        await member.linearized();
+        checkRead({ key, rangeEnd }, caller);
+      }
       const { store } = member;
       const pinned = request.revision > 0 ? request.revision : store.revision;
       const whole = range(store, { ...request, key, rangeEnd, countOnly: true });
@@ -125,8 +131,7 @@ export function kvService(member: Member, { txnOpsMax, authenticator }: KvOption
     },
 
     async compact({ revision, physical }, context) {
-      authenticator.checkAdmin(context);
-      const caller = authenticator.callerOf(context);
+      const caller = authenticator.checkAdmin(context);
       const answered = (await member.propose({ compaction: { revision, physical } }, caller)) as CompactionResponse;
       if (physical) await member.compacted();
       return withHeader(member, answered);

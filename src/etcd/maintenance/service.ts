@@ -37,8 +37,8 @@ export function maintenanceService(member: Member, authenticator: Authenticator)
     },
 
     async alarm(request, context) {
-      const caller = authenticator.knownCallerOf(context);
-      if (request.action !== AlarmRequest_AlarmAction.GET) authenticator.checkAdmin(context);
+      const isQuestion = request.action === AlarmRequest_AlarmAction.GET;
+      const caller = isQuestion ? authenticator.knownCallerOf(context) : authenticator.checkAdmin(context);
       const answered = (await member.propose({ alarm: request }, caller)) as AlarmResponse;
       return { ...answered, header: member.header() };
     },
@@ -56,8 +56,7 @@ export function maintenanceService(member: Member, authenticator: Authenticator)
     },
 
     async downgrade(request, context) {
-      authenticator.checkAdmin(context);
-      return await downgrade(member, request, authenticator.callerOf(context));
+      return await downgrade(member, request, authenticator.checkAdmin(context));
     },
 
     async snapshot(_request, sink, context) {

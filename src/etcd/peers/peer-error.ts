@@ -26,6 +26,7 @@ const table = {
   memberNotFound: [404, 'membership: ID not found'],
   memberNotLearner: [412, 'membership: can only promote a learner member'],
   learnerNotReady: [412, 'etcdserver: can only promote a learner member which is in sync with leader'],
+  notLeader: [500, 'etcdserver: not leader'],
   leaseNotFound: [404, 'lease not found'],
   notPrimary: [500, 'not a primary lessor'],
   leaseTimeout: [408, 'waiting for node to catch up its applied index has timed out'],

@@ -1,6 +1,7 @@
 /** What a member answers on its peer port besides raft. */
 import { etcdError, isEtcdError } from '#api-etcd/errors.ts';
 import { LeaseTimeToLiveResponse } from '#api-etcd/gen/rpc.ts';
+import type { Authenticator } from '../auth/authenticator.ts';
 import { promote } from '../cluster/promote.ts';
 import { renewHere, timeToLive } from '../lease/service.ts';
 import { hashKv } from '../maintenance/hash-kv.ts';
@@ -17,7 +18,7 @@ const peerErrors: readonly (readonly [Parameters<typeof isEtcdError>[1], PeerErr
   ['learnerNotReady', 'learnerNotReady'],
 ];
 
-export function peerSource(member: Member): PeerSource {
+export function peerSource(member: Member, authenticator: Authenticator): PeerSource {
   /** Only the leader answers, and only when it has made sure that it is the leader. */
   const leading = async () => {
     try {
@@ -36,8 +37,10 @@ export function peerSource(member: Member): PeerSource {
       const hash = await hashKv(store.fork(), revision).catch(translate);
       return { ...hash, revision: store.revision };
     },
-    async promote(id) {
-      if (!member.isLeader) throw peerError('memberNotFound');
+    async promote(id, token) {
+      // Whoever has asked may find another leader.
+      if (!member.isLeader) throw peerError('notLeader');
+      authenticator.checkAdminToken(token);
       return promote(member, id).catch(translate);
     },
     async renewLease(id) {
