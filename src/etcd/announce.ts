@@ -16,17 +16,21 @@ export async function announce(member: Member, clock: Clock): Promise<void> {
       await member.linearized();
       const known = member.machine.members.get(memberID);
       if (known === undefined) await sleep(clock, retryMs);
-      else if (known.name === name && known.clientUrls.join() === clientUrls.join()) break;
-      else
+      else if (known.name !== name || known.clientUrls.join() !== clientUrls.join())
         await member.propose({
           clusterMemberAttrSet: { memberID, memberAttributes: { name, clientUrls: [...clientUrls] } },
         });
+      else if (isAlone(member) && member.machine.clusterVersion === '')
+        await member.propose({ clusterVersionSet: { ver: clusterVersion } });
+      else return;
     } catch (error) {
       if (!(error instanceof RpcError) || isEtcdError(error, 'stopped')) throw error;
       await sleep(clock, retryMs);
     }
   }
-  const alone = member.replica === undefined || member.replica.isAlone;
-  if (alone && member.machine.clusterVersion === '')
-    await member.propose({ clusterVersionSet: { ver: clusterVersion } });
+}
+
+/** Nobody else has a say in the cluster's version. */
+function isAlone({ replica }: Member): boolean {
+  return replica === undefined || replica.isAlone;
 }

@@ -16,6 +16,13 @@ export class JsonError extends Error {
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
+export type JsonObject = { readonly [key: string]: Json };
+
+/** The value as an object; undefined for lists and everything else that is none. */
+export function objectOf(value: Json | undefined): JsonObject | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
+}
+
 export interface ParsedJson {
   readonly value: Json;
   /** Paths of keys that stand twice in their object, `spec.replicas`; the later one counts. */

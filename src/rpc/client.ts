@@ -21,13 +21,15 @@ export interface RpcClientOptions {
   readonly alternatives?: readonly DialTarget[];
   /** Finds out that a server is gone, or asleep, which has not closed the connection: a ping after this silence, the end after that. */
   readonly keepAlive?: { readonly timeMs: number; readonly timeoutMs: number };
+  /** For one server to take the connection. Default 20 seconds, grpc-go's. */
+  readonly connectTimeoutMs?: number;
   readonly clock: Clock;
   /** Largest response message. Default: no limit but memory, as etcd's and CRI's clients set it. */
   readonly messageBytesMax?: number;
   readonly userAgent?: string;
 }
 
-const connectTimeoutMs = 20_000;
+const connectTimeoutMsDefault = 20_000;
 const backoffInitialMs = 1000;
 const backoffMaxMs = 30_000;
 const sendBufferBytesMax = 256 << 10;
@@ -136,7 +138,7 @@ class SocketChannel implements Channel {
   }
 
   async #connectTo(target: DialTarget): Promise<Connected> {
-    const { clock, keepAlive } = this.#options;
+    const { clock, keepAlive, connectTimeoutMs = connectTimeoutMsDefault } = this.#options;
     const socket = await dial(target, { protocols: ['h2'], timeoutMs: connectTimeoutMs });
     if (this.#isClosed()) {
       socket.destroy();

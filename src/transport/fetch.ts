@@ -4,6 +4,7 @@
  */
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { systemClock } from '#host/clock.ts';
 import { emptyBytes } from '#std/bytes.ts';
@@ -131,7 +132,9 @@ function tlsOptions(tls: NonNullable<DialTarget['tls']>) {
 /** Ends a request whose connection does not come to be. */
 function limitDial(outgoing: ClientRequest, secure: boolean, timeoutMs: number, describe: string): void {
   outgoing.once('socket', (socket) => {
-    if (!socket.connecting && outgoing.reusedSocket) return;
+    // One that has waited for a free connection gets one that stands.
+    const { connecting, secureConnecting = false } = socket as Socket & { readonly secureConnecting?: boolean };
+    if (!(secure ? secureConnecting : connecting)) return;
     const deadline = systemClock.after(timeoutMs, () => outgoing.destroy(new Error(`${describe}: i/o timeout`)));
     const done = () => deadline[Symbol.dispose]();
     socket.once(secure ? 'secureConnect' : 'connect', done);

@@ -195,7 +195,9 @@ function isAllowed(socket: TLSSocket, { allowedCommonNames, allowedHostnames, re
   const { commonName } = certificateOf(socket) ?? {};
   return (
     (commonName !== undefined && allowedCommonNames?.includes(commonName)) ||
-    (allowedHostnames ?? []).some((name) => certificate.checkHost(name) ?? certificate.checkIP(name))
+    (allowedHostnames ?? []).some(
+      (name) => certificate.checkHost(name, { subject: 'never' }) ?? certificate.checkIP(name),
+    )
   );
 }
 

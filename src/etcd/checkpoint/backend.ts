@@ -6,6 +6,7 @@ import { Role, User } from '#api-etcd/gen/auth.ts';
 import { Lease } from '#api-etcd/gen/lease.ts';
 import { ConfState } from '#api-etcd/gen/raft.ts';
 import { AlarmMember } from '#api-etcd/gen/rpc.ts';
+import { JsonError, objectOf, parseJson } from '#kube-machinery/strict-json.ts';
 import { Store } from '#mvcc/store.ts';
 import { BboltError } from '#storage/bbolt/format.ts';
 import { BboltReader } from '#storage/bbolt/read.ts';
@@ -83,16 +84,15 @@ function clusterPairs({ clusterVersion, downgrade: { enabled, targetVersion } }:
 function readDowngrade(json: Buffer | undefined): DowngradeInfo {
   if (json === undefined) return noDowngrade;
   try {
-    const { 'target-version': targetVersion = '', enabled = false } = JSON.parse(json.toString()) as DowngradeJson;
-    return enabled ? { enabled, targetVersion } : noDowngrade;
+    const fields = objectOf(parseJson(json.toString()).value);
+    const targetVersion = fields?.['target-version'];
+    return fields?.['enabled'] === true && typeof targetVersion === 'string'
+      ? { enabled: true, targetVersion }
+      : noDowngrade;
   } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
     throw new BboltError('the downgrade is not JSON', { cause: error });
   }
-}
-
-interface DowngradeJson {
-  readonly 'target-version'?: string;
-  readonly enabled?: boolean;
 }
 
 /** @throws BboltError for a damaged file */

@@ -1,7 +1,8 @@
 /**
- * A member as JSON, the form in which changes of membership, the backend and the v2 snapshot carry it. Ids are JSON numbers of 64 bits, which
- * JSON.parse cannot hold: they are written here, and read from beside the JSON, where every form has them too.
+ * A member as JSON, the form in which changes of membership, the backend and the v2 snapshot carry it. Ids are JSON numbers of 64 bits: they are
+ * written here, and read from beside the JSON, where every form has them too.
  */
+import { type Json, JsonError, type JsonObject, objectOf, parseJson } from '#kube-machinery/strict-json.ts';
 import type { ClusterMember } from './members.ts';
 
 type WithoutId = Omit<ClusterMember, 'id'>;
@@ -31,35 +32,36 @@ function fieldsOf({ peerUrls, isLearner, name, clientUrls }: WithoutId): object 
 
 /** @throws MemberJsonError */
 export function parseMember(bytes: Uint8Array): WithoutId {
-  const json = parse(bytes);
-  return {
-    name: text(json['name']),
-    peerUrls: texts(json['peerURLs']),
-    clientUrls: texts(json['clientURLs']),
-    isLearner: json['isLearner'] === true,
-  };
+  return memberOf(parseObject(Buffer.from(bytes).toString()));
 }
 
 /** @throws MemberJsonError */
 export function parseChangeContext(bytes: Uint8Array | undefined): WithoutId & { readonly isPromote: boolean } {
-  const context = bytes ?? new Uint8Array(0);
-  return { ...parseMember(context), isPromote: parse(context)['isPromote'] === true };
+  const context = parseObject(Buffer.from(bytes ?? new Uint8Array(0)).toString());
+  return { ...memberOf(context), isPromote: context['isPromote'] === true };
 }
 
-function parse(bytes: Uint8Array): Readonly<Record<string, unknown>> {
+/** The fields of a member but for its id; what is missing, or of another kind, counts as empty. */
+export function memberOf({ name, peerURLs, clientURLs, isLearner }: JsonObject): WithoutId {
+  return {
+    name: typeof name === 'string' ? name : '',
+    peerUrls: texts(peerURLs),
+    clientUrls: texts(clientURLs),
+    isLearner: isLearner === true,
+  };
+}
+
+function parseObject(text: string): JsonObject {
   try {
-    const value: unknown = JSON.parse(Buffer.from(bytes).toString());
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+    const object = objectOf(parseJson(text, { wideIntegers: 'text' }).value);
+    if (object !== undefined) return object;
   } catch (error) {
-    throw new MemberJsonError('a member is not JSON', { cause: error });
+    if (!(error instanceof JsonError)) throw error;
+    throw new MemberJsonError(`a member is not JSON: ${error.message}`, { cause: error });
   }
   throw new MemberJsonError('a member is not a JSON object');
 }
 
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
-}
-
-function texts(value: unknown): string[] {
-  return Array.isArray(value) ? value.map(text) : [];
+function texts(value: Json | undefined): string[] {
+  return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
 }

@@ -1,6 +1,6 @@
 /** Lists of members as JSON, as /members and /members/promote answer. Ids are JSON numbers of 64 bits. */
-import { type Json, JsonError, parseJson } from '#kube-machinery/strict-json.ts';
-import { memberJson } from '../cluster/member-json.ts';
+import { type Json, JsonError, objectOf, parseJson } from '#kube-machinery/strict-json.ts';
+import { memberJson, memberOf } from '../cluster/member-json.ts';
 import type { ClusterMember } from '../cluster/members.ts';
 
 export class MembersJsonError extends Error {
@@ -25,21 +25,10 @@ export function parseMembers(text: string): ClusterMember[] {
 }
 
 function parseMember(value: Json): ClusterMember {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new MembersJsonError('a member is not an object');
-  const fields = value as Readonly<Record<string, Json>>;
-  const { id, name, isLearner, peerURLs, clientURLs } = fields;
+  const fields = objectOf(value);
+  if (fields === undefined) throw new MembersJsonError('a member is not an object');
+  const { id } = fields;
   if ((typeof id !== 'number' && typeof id !== 'string') || !/^\d{1,20}$/.test(String(id)))
     throw new MembersJsonError('a member has no id');
-  return {
-    id: BigInt(id),
-    name: typeof name === 'string' ? name : '',
-    isLearner: isLearner === true,
-    peerUrls: texts(peerURLs),
-    clientUrls: texts(clientURLs),
-  };
-}
-
-function texts(value: Json | undefined): string[] {
-  return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
+  return { id: BigInt(id), ...memberOf(fields) };
 }

@@ -13,7 +13,11 @@ export async function readBody(body: Uint8Array | AsyncIterable<Uint8Array>, byt
   // Not a loop over the iterable: leaving that early would take the connection away from the answer.
   for (let next = await iterator.next(); !next.done; next = await iterator.next()) {
     bytes += next.value.length;
-    if (bytes > bytesMax) throw new BodyTooLargeError(`more than ${bytesMax} bytes`);
+    if (bytes > bytesMax) {
+      // Nobody reads the rest: the connection is not worth keeping.
+      await iterator.return?.();
+      throw new BodyTooLargeError(`more than ${bytesMax} bytes`);
+    }
     chunks.push(next.value);
   }
   return Buffer.concat(chunks);
