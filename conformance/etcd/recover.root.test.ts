@@ -38,6 +38,13 @@ test('two of three members are gone for good: recover names the best copy, chang
     [b, c].map(({ dataDir }) => digest(dataDir)),
     before,
   );
+  await assert.rejects(run(wherry, ['etcdutl', 'recover', '--yes', c.dataDir, b.dataDir]), /are a quorum/);
+  // The same folder twice is one member.
+  assert.doesNotMatch((await run(wherry, ['etcdutl', 'recover', b.dataDir, b.dataDir])).stdout, /are a quorum/);
+  assert.deepEqual(
+    [b, c].map(({ dataDir }) => digest(dataDir)),
+    before,
+  );
   await assert.rejects(run(wherry, ['etcdutl', 'recover', join(cluster.folder, 'nothing')]), /holds no member/);
 
   const done = await run(wherry, ['etcdutl', 'recover', '--yes', b.dataDir]);

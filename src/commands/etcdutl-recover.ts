@@ -44,15 +44,20 @@ export async function recover(args: readonly string[], { stdout }: CommandContex
     say(
       `Whether its last entries (${best.uncertain}) had reached a quorum cannot be known; they are kept, because whoever wrote them may have been told so.`,
     );
-  const voters = best.members.filter(({ isLearner }) => !isLearner).length;
-  const quorum = majorityOf(voters);
-  if (surveys.length >= quorum)
-    say(`${surveys.length} of ${voters} members are a quorum: start them as they are, and nothing has to be given up.`);
+  const voters = best.members.filter(({ isLearner }) => !isLearner).map(({ id }) => id);
+  const here = new Set(surveys.map(({ memberId }) => memberId).filter((id) => voters.includes(id)));
+  const isQuorum = here.size >= majorityOf(voters.length);
+  if (isQuorum)
+    say(
+      `${here.size} of ${voters.length} members are a quorum: start them as they are, and nothing has to be given up.`,
+    );
   say(`Going on with it alone removes: ${best.removed.map(name).sort().join(', ') || 'nobody'}.`);
   if (!flags.bool('yes')) {
     say(`\nNothing has been changed. To do it:\n\n  wherry etcdutl recover --yes ${folders.join(' ')}`);
     return ExitCode.ok;
   }
+  if (isQuorum && voters.length > 1)
+    throw new CommandError(ExitCode.failed, 'the members that are left are a quorum: nothing has been changed');
   await using _ = await hostDisk.lock(`${best.dataDir}/member/lock`);
   const folder = await openFolder(hostDisk, best.dataDir, walFileBytesDefault);
   try {

@@ -1,5 +1,4 @@
 /** `etcdctl check perf|datascale`: whether a cluster is fast enough, and how much memory its data takes. The bars are upstream's. */
-import { get } from 'node:http';
 import { CompactionRequest, KV, Maintenance } from '#api-etcd/gen/rpc.ts';
 import { createEtcdClient, prefixEnd } from '#etcd-client/client.ts';
 import { systemClock } from '#host/clock.ts';
@@ -192,20 +191,14 @@ function judge(
 }
 
 /** What the server says of its own memory. */
-async function residentBytes({ endpoint, print }: Session, when: 'before' | 'after'): Promise<number> {
-  const url = `${/^https?:/.test(endpoint) ? endpoint : `http://${endpoint}`}/metrics`;
-  const text = await new Promise<string>((resolve) => {
-    get(url, (response) => {
-      let body = '';
-      response.on('data', (chunk: Buffer) => {
-        body += chunk.toString();
-      });
-      response.on('end', () => resolve(body));
-    }).on('error', (error) => {
-      print(`fetch error: ${error.message}\n`);
-      resolve('');
-    });
-  });
+async function residentBytes(session: Session, when: 'before' | 'after'): Promise<number> {
+  const { print } = session;
+  let text = '';
+  try {
+    text = await session.get('/metrics');
+  } catch (error) {
+    print(`fetch error: ${(error as Error).message}\n`);
+  }
   const found = /^process_resident_memory_bytes (\S+)$/m.exec(text);
   if (found === null) {
     print(`FAIL: Could not read process_resident_memory_bytes ${when} the put operations.\n`);

@@ -7,9 +7,10 @@ import type { CallOptions, Channel } from '#rpc/call.ts';
 import { connectRpc } from '#rpc/client.ts';
 import type { Scope } from '#std/scope.ts';
 import { parseTarget } from '#transport/dial.ts';
+import { createFetch } from '#transport/fetch.ts';
 import type { CommandContext } from '../command.ts';
 import { durationMs, type FlagTable, type Parsed } from '../flags.ts';
-import { authenticate, firstThatAnswers, withToken } from './connection.ts';
+import { authenticate, withToken } from './connection.ts';
 import { EtcdctlExit, wrong } from './exit.ts';
 import { askPassword } from './password.ts';
 import type { Format } from './print.ts';
@@ -77,6 +78,8 @@ export interface Session {
    * @param prefix of the flags that say how: `dest-`
    */
   connectTo(endpoint: string, prefix?: '' | 'dest-'): Promise<Channel>;
+  /** The text of a page beside the calls: `/metrics`. @throws Error */
+  get(path: string): Promise<string>;
 }
 
 export interface Verb {
@@ -98,10 +101,19 @@ export async function openSession(
     for (const name of Object.keys(globalFlags))
       context.stderr.write(`ETCDCTL_${name.toUpperCase().replaceAll('-', '_')}=${flags.string(name) ?? ''}\n`);
   const endpoints = await endpointsOf(flags, context);
-  const call = { timeoutMs: durationMs(flags.string('command-timeout')!, 'command-timeout') };
-  const dial = (endpoint: string, prefix: '' | 'dest-' = '') =>
-    scope.use(connectRpc({ target: parseTarget(endpoint, tlsOf(flags, prefix)), clock: systemClock }));
-  const all = firstThatAnswers(endpoints.map((endpoint) => dial(endpoint)));
+  const ms = (name: string) => durationMs(flags.string(name)!, name);
+  const call = { timeoutMs: ms('command-timeout') };
+  const connectTimeoutMs = ms('dial-timeout');
+  const keepAlive = { timeMs: ms('keepalive-time'), timeoutMs: ms('keepalive-timeout') };
+  const dial = (prefix: '' | 'dest-', first: string, ...others: readonly string[]) => {
+    const tls = tlsOf(flags, prefix);
+    const alternatives = others.map((endpoint) => parseTarget(endpoint, tls));
+    return scope.use(
+      connectRpc({ target: parseTarget(first, tls), alternatives, connectTimeoutMs, keepAlive, clock: systemClock }),
+    );
+  };
+  // Another endpoint is tried while there is no connection; a request that was sent is not sent again.
+  const all = dial('', ...(endpoints as [string, ...string[]]));
   const token = await tokenOf(all, '', flags, context, call);
   const authorized = (channel: Channel) => (token === undefined ? channel : withToken(channel, token));
   const sessionOf = (endpoint: string, channel: Channel): Session => ({
@@ -116,12 +128,29 @@ export async function openSession(
     call,
     context,
     print: (text) => context.stdout.write(Buffer.from(text, 'latin1')),
-    at: (other) => sessionOf(other, authorized(dial(other))),
+    at: (other) => sessionOf(other, authorized(dial('', other))),
     async connectTo(other, prefix = '') {
-      const channel = dial(other, prefix);
+      const channel = dial(prefix, other);
       if (prefix === '') return authorized(channel);
       const its = await tokenOf(channel, prefix, flags, context, call);
       return its === undefined ? channel : withToken(channel, its);
+    },
+    async get(path) {
+      const tls = tlsOf(flags, '');
+      const { tls: used } = parseTarget(endpoint, tls);
+      const address = /^\w+:/.test(endpoint) ? endpoint : `${used === undefined ? 'http' : 'https'}://${endpoint}`;
+      await using fetch = createFetch({ address, ...(used && { tls: used }) });
+      const { body } = await fetch({
+        method: 'GET',
+        target: path,
+        headers: [],
+        authority: new URL(address).host,
+        protocol: 'HTTP/1.1',
+        body: (async function* () {})(),
+        peer: { address },
+        signal: AbortSignal.timeout(call.timeoutMs),
+      });
+      return Buffer.concat(await Array.fromAsync(body instanceof Uint8Array ? [body] : body)).toString();
     },
   });
   return sessionOf(endpoints[0]!, authorized(all));
