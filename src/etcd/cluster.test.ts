@@ -281,6 +281,29 @@ describe('three members', { timeout }, () => {
     await cluster.until(advanced(cluster, 4000));
     assert.equal(await cluster.get(left!, 'held'), undefined);
   });
+
+  test('a leader that loses the lead before it has ended a lease, and gets it back, gives it its whole time again', async () => {
+    await using cluster = await TestCluster.start(three);
+    const leader = cluster.leaderName!;
+    const [other, gone] = cluster.followerNames as [string, string];
+    cluster.kill(gone);
+    const client = cluster.client(leader);
+    await cluster.passes(client.leaseGrant({ id: 9n, ttl: 2 }));
+    await cluster.passes(client.put({ key: bytes('held'), lease: 9n }));
+    await cluster.until(advanced(cluster, 1500));
+    cluster.peers.isolate(cluster.members.get(leader)!.member.identity.memberId);
+    // Its log is the longer one: nobody else can be elected.
+    const lost = client.put({ key: bytes('more'), value: bytes('x') });
+    lost.catch(() => {});
+    await cluster.until(() => cluster.members.get(leader)!.member.expiry.isExpired(9n));
+    await cluster.until(() => cluster.leaderName === undefined);
+    cluster.peers.heal();
+    await cluster.until(() => cluster.leaderName === leader);
+    await cluster.until(advanced(cluster, 1000));
+    assert.equal(await cluster.get(other, 'held'), '');
+    await cluster.until(advanced(cluster, 3000));
+    assert.equal(await cluster.get(other, 'held'), undefined);
+  });
 });
 
 describe('changes of membership', { timeout }, () => {

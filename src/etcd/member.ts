@@ -72,6 +72,8 @@ export class Member implements Disposable {
   readonly hub = new WatchHub();
   readonly counters: Counters;
   readonly expiry: LeaseExpiry;
+  /** Leases whose revocation is under way, since this member leads. */
+  readonly #revoking = new Set<bigint>();
   readonly requestBytesMax: number;
   readonly quotaBytes: number;
   readonly learnersMax: number;
@@ -211,7 +213,11 @@ export class Member implements Disposable {
    * @param caller who asks for it
    * @throws RpcError of the request itself, or why it could not be put into the log
    */
-  propose(request: Partial<Entry>, caller: Caller = nobody): ApplyResponse | Promise<ApplyResponse> {
+  propose(
+    request: Partial<Entry>,
+    caller: Caller = nobody,
+    where: 'here' | 'anywhere' = 'anywhere',
+  ): ApplyResponse | Promise<ApplyResponse> {
     if (this.#refusesWrites) throw etcdError('stopped');
     const id = this.nextId();
     const entry = InternalRaftRequest.create({
@@ -230,8 +236,9 @@ export class Member implements Disposable {
     if (this.#waiters.size >= proposalsMax) throw etcdError('tooManyRequests');
     const bytes = Buffer.allocUnsafe(size);
     InternalRaftRequest.write(entry, bytes, 0);
+    if (where === 'here') replica.proposeHere(bytes);
     const answered = this.#waiters.wait(id);
-    replica.propose(id, bytes);
+    if (where === 'anywhere') replica.propose(id, bytes);
     return answered;
   }
 
@@ -394,6 +401,7 @@ export class Member implements Disposable {
       this.counters.leaderChanges++;
       this.#leaderSinceMs = this.clock.monotonicMs();
     }
+    this.#revoking.clear();
     if (leader === this.identity.memberId) this.startLeases();
     else this.expiry.clear();
     if (leader !== 0n) this.#reads.leaderChanged();
@@ -439,8 +447,16 @@ export class Member implements Disposable {
 
   /** A leader that was cut off, or asleep, may have been replaced: it must not end leases that others keep alive. */
   async #revokeExpired(id: bigint): Promise<void> {
-    await this.linearized();
-    if (this.isLeader) await this.propose({ leaseRevoke: { id } }, this.machine.auth.root);
+    if (this.#revoking.has(id)) return;
+    this.#revoking.add(id);
+    try {
+      await this.linearized();
+      // Meanwhile it may have lost the lead, and got it back: then every lease has had its whole time again.
+      if (this.isLeader && this.expiry.isExpired(id))
+        await this.propose({ leaseRevoke: { id } }, this.machine.auth.root, 'here');
+    } finally {
+      this.#revoking.delete(id);
+    }
   }
 
   #apply(entry: Entry): Applied {

@@ -49,6 +49,11 @@ export class LeaseExpiry implements Disposable {
     this.#expired.delete(id);
   }
 
+  /** Its time is over, as far as is known here, and its revocation was asked for. */
+  isExpired(id: bigint): boolean {
+    return this.#expired.has(id);
+  }
+
   /** Another member leads: it counts now. */
   clear(): void {
     this.#deadlines.clear();

@@ -178,6 +178,16 @@ export class Replica implements AsyncDisposable {
     this.#schedule();
   }
 
+  /**
+   * An entry for the log while this member leads: nobody else is asked, now or later.
+   * @throws RpcError when it does not lead, or takes nothing
+   */
+  proposeHere(data: Uint8Array): void {
+    if (this.#node.leader !== this.#options.memberId || this.#node.proposeBatch([data]) !== undefined)
+      throw etcdError('notLeader');
+    this.#schedule();
+  }
+
   /** @throws RpcError when there is no leader that would take it */
   proposeChange(change: ConfChange): void {
     if (this.#node.proposeConfChange(change) !== undefined) throw etcdError('noLeader');
