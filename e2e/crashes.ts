@@ -46,6 +46,11 @@ interface ConfigMap extends ApiObject {
 }
 /** What a name holds: the number of its last write; undefined when it is not there. */
 type Held = number | undefined;
+/** A write that has no answer: what the name holds when it is done, and what a watch then tells. */
+interface InFlight {
+  readonly will: Held;
+  readonly event: string;
+}
 
 const writersCount = 4;
 const namesEach = 5;
@@ -139,20 +144,21 @@ async function crash(): Promise<void> {
   const { replicas: size } = (await deployments.get('changing')).spec;
   const containers = await containersLeftInPeace();
   assert.equal(containers.length, 2, containers.join('\n'));
-  const acknowledged: string[][] = [];
   const firstWrite = Promise.withResolvers<void>();
-  const inFlight = new Map<string, Held>();
-  const writers = Array.from({ length: writersCount }, (_, writer) => {
-    acknowledged.push([]);
-    return write(maps, writer, acknowledged[writer]!, inFlight, firstWrite.resolve);
-  });
-  const sizes = resize(deployments, size);
-  await firstWrite.promise;
-  await sleep(below(prng, killWithinMs));
+  const inFlight = new Map<string, InFlight>();
+  const end = { killed: false };
+  const acknowledged: string[][] = Array.from({ length: writersCount }, () => []);
+  const work = Promise.all([
+    resize(deployments, size, end),
+    ...acknowledged.map((list, writer) => write(maps, writer, list, inFlight, firstWrite.resolve, end)),
+  ]);
+  // Whoever fails before the time has come ends all of it.
+  await Promise.race([firstWrite.promise, work]);
+  await Promise.race([sleep(below(prng, killWithinMs)), work]);
+  end.killed = true;
   up.child.kill('SIGKILL');
   await up.ended;
-  await Promise.all(writers);
-  const possibleSizes = await sizes;
+  const [possibleSizes] = await work;
   await fetch[Symbol.asyncDispose]();
 
   await startUp();
@@ -164,10 +170,11 @@ async function crash(): Promise<void> {
     const there = new Map(
       (await again.list()).items.map((item) => [item.metadata.name, Number(item.data?.['n'])] as const),
     );
-    for (const [key, number] of held) {
+    for (const key of new Set([...held.keys(), ...inFlight.keys(), ...there.keys()])) {
       const now = there.get(key);
-      if (now === number) continue;
-      assert.ok(inFlight.has(key) && inFlight.get(key) === now, `${key} holds ${now}, acknowledged was ${number}`);
+      if (now === held.get(key) || key === 'kube-root-ca.crt') continue;
+      const asked = inFlight.get(key);
+      assert.ok(asked !== undefined && asked.will === now, `${key} holds ${now}, acknowledged was ${held.get(key)}`);
     }
     const told = await replay(again, since);
     for (const list of acknowledged) {
@@ -178,6 +185,15 @@ async function crash(): Promise<void> {
         'the watch tells each acknowledged write, in order and once',
       );
     }
+    // Of the others each may have been done at last, once.
+    const known = new Set(acknowledged.flat());
+    const others = told.filter((event) => /^\w+ w\d-/.test(event) && !known.has(event));
+    const asked = new Set([...inFlight.values()].map(({ event }) => event));
+    assert.deepEqual(
+      others.filter((event, i) => !asked.has(event) || others.indexOf(event) !== i),
+      [],
+      'the watch tells nothing that nobody asked for, and nothing twice',
+    );
     const { replicas } = (await deploymentsAgain.get('changing')).spec;
     assert.ok(possibleSizes.includes(replicas), `size ${replicas}, acknowledged was one of ${possibleSizes}`);
     await eventually(
@@ -196,14 +212,18 @@ async function crash(): Promise<void> {
   }
 }
 
-/** Changes the size of a deployment again and again until the connection ends. @returns the sizes it may have now: the last one acknowledged, and the one in flight */
-async function resize(deployments: ResourceClient<Deployment>, before: number): Promise<readonly number[]> {
+/** Changes the size of a deployment again and again until the server is killed. @returns the sizes it may have now: the last one acknowledged, and the one in flight */
+async function resize(
+  deployments: ResourceClient<Deployment>,
+  before: number,
+  end: { readonly killed: boolean },
+): Promise<readonly number[]> {
   for (let size = before; ; ) {
     const next = below(prng, sizeMax + 1);
     try {
       await deployments.patch('changing', 'merge', { spec: { replicas: next } });
     } catch (error) {
-      if (error instanceof StatusError) throw error;
+      if (error instanceof StatusError || !end.killed) throw error;
       return [size, next];
     }
     size = next;
@@ -212,13 +232,14 @@ async function resize(deployments: ResourceClient<Deployment>, before: number): 
   }
 }
 
-/** Writes to its own names, one after the other, until the connection ends. */
+/** Writes to its own names, one after the other, until the server is killed. */
 async function write(
   maps: ResourceClient<ConfigMap>,
   writer: number,
   acknowledged: string[],
-  inFlight: Map<string, Held>,
+  inFlight: Map<string, InFlight>,
   onWrite: () => void,
+  end: { readonly killed: boolean },
 ): Promise<void> {
   for (;;) {
     const key = `w${writer}-${below(prng, namesEach)}`;
@@ -227,21 +248,22 @@ async function write(
     const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: key }, data: { n: String(number) } };
     const verb = was === undefined ? 'create' : (['update', 'patch', 'delete'] as const)[below(prng, 3)]!;
     const will = verb === 'delete' ? undefined : number;
-    inFlight.set(key, will);
+    const type = { create: 'ADDED', update: 'MODIFIED', patch: 'MODIFIED', delete: 'DELETED' }[verb];
+    const event = `${type} ${key} ${will ?? was}`;
+    inFlight.set(key, { will, event });
     try {
       if (verb === 'create') await maps.create(object);
       else if (verb === 'update') await maps.update(object);
       else if (verb === 'patch') await maps.patch(key, 'merge', { data: object.data });
       else await maps.delete(key);
     } catch (error) {
-      if (error instanceof StatusError) throw error;
+      if (error instanceof StatusError || !end.killed) throw error;
       return;
     }
     inFlight.delete(key);
     held.set(key, will);
     onWrite();
-    const type = { create: 'ADDED', update: 'MODIFIED', patch: 'MODIFIED', delete: 'DELETED' }[verb];
-    acknowledged.push(`${type} ${key} ${will ?? was}`);
+    acknowledged.push(event);
   }
 }
 

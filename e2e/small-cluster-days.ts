@@ -83,7 +83,7 @@ export async function smallClusterDays(stage: Stage): Promise<void> {
       const second = await small.up();
       assert.equal(await small.kubectl('get', 'configmap', 'kept', '-o', 'name'), 'configmap/kept\n');
       for (let i = 1; i < writes; i++) await small.kubectl('get', 'configmap', `m${i}`, '-o', 'name');
-      await second.interrupt();
+      assert.equal(await second.interrupt(), 0, second.output());
       await small.purge();
     } finally {
       await run('umount', ['-l', disk]);
@@ -102,7 +102,7 @@ export async function smallClusterDays(stage: Stage): Promise<void> {
     assert.equal(await small.kubectl('get', 'configmap', 'kept', '-o', 'name'), 'configmap/kept\n');
     assert.ok(existsSync(`${path}.broken`), 'the file as it was is kept');
     await small.kubectl('create', 'configmap', 'more', '--from-literal=a=b');
-    await up.interrupt();
+    assert.equal(await up.interrupt(), 0, up.output());
     await small.purge();
   });
   await step('a log that is damaged elsewhere is named with the place, and left as it is', async () => {

@@ -108,6 +108,7 @@ try {
 
   const watching = startDoc('npx wherry status --watch', { more: cluster });
   const load = startLoad(scene, 'load');
+  const loads = [load];
   await sleep(2000);
   await step('kill -9 of the one whose member of etcd leads', async () => {
     await killed(load, (await status()).leader!);
@@ -134,7 +135,7 @@ try {
   });
   await step('every acknowledged write is there, and no new connection was refused', async () => {
     await load.finish();
-    await assertKept(scene, load.acknowledged);
+    await assertKept(scene, load);
     process.stdout.write(
       `        ${load.acknowledged.size} writes acknowledged; kubectl was called again ${load.retries.length} times\n`,
     );
@@ -179,7 +180,8 @@ try {
       }
       await allReady();
       await asleep.finish();
-      await assertKept(scene, asleep.acknowledged);
+      await assertKept(scene, asleep);
+      loads.push(asleep);
     },
   );
   await step('two of three are dead: nothing is served, and it is said; up brings both back', async () => {
@@ -208,7 +210,8 @@ try {
     assert.deepEqual(takeInventory(scene.mine).processes, []);
     await scene.startUp();
     await allReady();
-    await assertKept(scene, load.acknowledged);
+    for (const each of loads) await assertKept(scene, each);
+    for (const each of ['meanwhile', 'before-the-end']) await kubectl('get', 'configmap', each);
     await kubectl('rollout', 'status', 'deployment/hello', '--timeout=60s');
   });
   await step('Ctrl-C ends all of it, too', async () => {
@@ -224,17 +227,25 @@ try {
     const more = ['--control-planes', '3', '--etcd-servers', servers, '--port', '7443', '--node', 'none'];
     const up = start(wherry, ['up', ...flags, ...more], config.env);
     await untilReady(up);
+    const acknowledged: string[] = [];
     let count = 0;
+    const write = async () => {
+      const map = `m${count++}`;
+      await run(kubectlPath, ['create', 'configmap', map, '--request-timeout=10s'], config);
+      acknowledged.push(`configmap/${map}`);
+    };
     for (const member of etcd.members) {
       await etcd.stop(member, 'SIGKILL');
-      await eventually(
-        'a write',
-        () => run(kubectlPath, ['create', 'configmap', `m${count++}`, '--request-timeout=10s'], config),
-        ({ code }) => code === 0,
-      );
+      await eventually('a write', write, () => true);
       etcd.run(member, 'existing');
       await etcd.serving(member);
     }
+    const there = (await run(kubectlPath, ['get', 'configmaps', '-o', 'name'], config)).stdout.split('\n');
+    assert.deepEqual(
+      acknowledged.filter((map) => !there.includes(map)),
+      [],
+      'acknowledged and lost',
+    );
     assert.equal(await up.interrupt(), 0, up.output());
     await run(wherry, ['down', '--purge', ...flags], config);
   });
