@@ -1,6 +1,6 @@
 /**
  * Members of one cluster in one process, without sockets: every message is encoded and decoded, arrives in a later turn of the event loop, and does not
- * arrive where the test has cut the way.
+ * arrive where the test has cut the way. A cut ends what is on that way, too: calls that wait for their answer, and states that are half sent.
  */
 import { Message } from '#api-etcd/gen/raft.ts';
 import type { ClusterMember } from '#etcd/cluster/members.ts';
@@ -20,20 +20,23 @@ export class MemoryPeers {
   readonly #joined = new Map<bigint, Joined>();
   /** `from>to` of ways that are cut. */
   readonly #cut = new Set<string>();
+  /** Told whenever a way may have been cut. */
+  readonly #onCut = new Set<() => void>();
   #byUrl = new Map<string, bigint>();
   snapshots = 0;
 
   /** The transport of the member that has these addresses. */
   transport(urls: readonly string[]): PeerTransport {
     return {
-      callsTo: (targets) => this.#callsTo(targets),
+      callsTo: (targets) => this.#callsTo(urls, targets),
       connect: (host) => this.#connect(host, urls),
     };
   }
 
-  /** Nothing goes from one to the other, nor back. */
+  /** Nothing goes from one to the other, nor back; what is on its way is lost. */
   cut(a: bigint, b: bigint): void {
     this.#cut.add(`${a}>${b}`).add(`${b}>${a}`);
+    this.#tellCut();
   }
 
   /** Cuts a member off from all others. */
@@ -43,6 +46,27 @@ export class MemoryPeers {
 
   heal(): void {
     this.#cut.clear();
+  }
+
+  #tellCut(): void {
+    for (const told of [...this.#onCut]) told();
+  }
+
+  /** Of a request and its answer, or a stream. @returns what the work comes to; rejects as soon as either way is cut, or the other side is closed */
+  async #connected<T>(from: bigint, target: Joined, work: () => T | Promise<T>): Promise<T> {
+    const to = target.host.memberId;
+    const lost = Promise.withResolvers<never>();
+    const check = () => {
+      const cut = this.#cut.has(`${from}>${to}`) || this.#cut.has(`${to}>${from}`);
+      if (cut || !target.open) lost.reject(new Error('connection lost'));
+    };
+    check();
+    this.#onCut.add(check);
+    try {
+      return await Promise.race([lost.promise, nextTurn().then(work)]);
+    } finally {
+      this.#onCut.delete(check);
+    }
   }
 
   #reaches(from: bigint, to: bigint): Joined | undefined {
@@ -82,8 +106,9 @@ export class MemoryPeers {
       removePeer: (id) => void joined.peers.delete(id),
       activeSinceMs: (id) => (this.#reaches(memberId, id) === undefined ? undefined : Number.NEGATIVE_INFINITY),
       reaches: (id) => this.#reaches(memberId, id) !== undefined,
-      async [Symbol.asyncDispose]() {
+      [Symbol.asyncDispose]: async () => {
         joined.open = false;
+        this.#tellCut();
       },
     };
   }
@@ -92,19 +117,30 @@ export class MemoryPeers {
     await using _ = database;
     const bytes = Message.encode(message);
     const pages = await Array.fromAsync(database.pages());
-    const target = this.#reaches(from.host.memberId, message.to);
+    const { memberId } = from.host;
+    const target = this.#reaches(memberId, message.to);
     if (target === undefined) throw new Error('unreachable');
-    const again = (async function* () {
-      yield* pages;
+    let lost: unknown;
+    const arriving = (async function* () {
+      for (const page of pages) {
+        if (lost !== undefined) throw lost;
+        yield page;
+      }
     })();
-    await target.host.events.receiveSnapshot(Message.decode(bytes), again, database.bytes);
+    await this.#connected(memberId, target, () =>
+      target.host.events.receiveSnapshot(Message.decode(bytes), arriving, database.bytes),
+    ).catch((error: unknown) => {
+      lost = error;
+      throw error;
+    });
   }
 
-  #callsTo(urls: readonly string[]): PeerCalls {
-    const target = () => {
+  #callsTo(own: readonly string[], urls: readonly string[]): PeerCalls {
+    const call = async <T>(ask: (host: PeerHost) => T | Promise<T>): Promise<T> => {
+      const from = own.map((url) => this.#byUrl.get(url)).find((id) => id !== undefined) ?? 0n;
       for (const url of urls) {
-        const joined = this.#joined.get(this.#byUrl.get(url) ?? 0n);
-        if (joined?.open) return joined.host;
+        const target = this.#reaches(from, this.#byUrl.get(url) ?? 0n);
+        if (target !== undefined) return this.#connected(from, target, () => ask(target.host));
       }
       throw new Error(`nobody at ${urls.join()}`);
     };
@@ -112,15 +148,18 @@ export class MemoryPeers {
       throw fromPeer(error);
     };
     return {
-      async members() {
-        const { clusterId, source } = target();
-        return { clusterId, members: source.members() as readonly ClusterMember[] };
-      },
-      version: async () => ({ server: serverVersion, cluster: target().source.clusterVersion() ?? '' }),
-      renewLease: (id) => renewalTold((async () => target().source.renewLease(id))()),
-      leaseTimeToLive: (id, keys) => timeToLiveTold((async () => target().source.leaseTimeToLive(id, keys))(), id),
-      hashKv: async (_clusterId, revision) => target().source.hashKv(revision),
-      promote: (id, token) => target().source.promote(id, token).catch(told) as Promise<readonly ClusterMember[]>,
+      members: () =>
+        call(({ clusterId, source }) => ({ clusterId, members: source.members() as readonly ClusterMember[] })),
+      version: () => call(({ source }) => ({ server: serverVersion, cluster: source.clusterVersion() ?? '' })),
+      renewLease: (id) => renewalTold(call(({ source }) => source.renewLease(id))),
+      leaseTimeToLive: (id, keys) =>
+        timeToLiveTold(
+          call(({ source }) => source.leaseTimeToLive(id, keys)),
+          id,
+        ),
+      hashKv: (_clusterId, revision) => call(({ source }) => source.hashKv(revision)),
+      promote: (id, token) =>
+        call(({ source }) => source.promote(id, token)).catch(told) as Promise<readonly ClusterMember[]>,
     };
   }
 }
