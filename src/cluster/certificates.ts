@@ -1,8 +1,8 @@
 /** The cluster's keys and certificates on disk: made at the first start, read at the next ones, made anew before they run out. */
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { makeFolder, readIfThere, replaceFile } from '#host/files.ts';
-import { createAuthority, type KeyPair, loadAuthority } from '#pki/certificate-authority.ts';
+import { createAuthority, type KeyPair, type LeafRequest, loadAuthority } from '#pki/certificate-authority.ts';
 import { createServiceAccountKey } from '#pki/service-account-key.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
@@ -37,37 +37,25 @@ export async function ensureCertificates(
     readPair(folder, 'admin'),
     readIfThere(join(folder, 'sa.key')),
   ]);
-  const fresh = (pair: KeyPair | undefined): pair is KeyPair => {
-    if (pair === undefined || caPair === undefined) return false;
-    return new X509Certificate(pair.certificate).validToDate.getTime() - deps.clock.now() > renewBeforeMs;
-  };
-  const names = [...ipAddresses, ...dnsNames];
+  const requests = {
+    apiserver: { commonName: 'kube-apiserver', ipAddresses, dnsNames, usages: ['server', 'client'] },
+    admin: { commonName: 'kubernetes-admin', organizations: ['system:masters'], usages: ['client'] },
+  } satisfies Record<string, LeafRequest>;
+  const usable = (pair: KeyPair | undefined, request: LeafRequest) =>
+    pair !== undefined && caPair !== undefined && fits(pair, request, { ...deps, ca: caPair.certificate })
+      ? pair
+      : undefined;
   let ca = caPair;
-  const apiserverFits = fresh(apiserverPair) && names.every((name) => namesOf(apiserverPair).includes(name));
-  let apiserver = apiserverFits ? apiserverPair : undefined;
-  let admin = fresh(adminPair) ? adminPair : undefined;
+  let apiserver = usable(apiserverPair, requests.apiserver);
+  let admin = usable(adminPair, requests.admin);
   if (ca === undefined || apiserver === undefined || admin === undefined) {
     // The library of certificates is loaded only where there is something to make.
     const authority = ca ? await loadAuthority(ca, deps) : await createAuthority({ commonName: 'kubernetes' }, deps);
     if (ca === undefined) await writePair(folder, 'ca', authority);
     ca = authority;
     [apiserver, admin] = await Promise.all([
-      apiserver ??
-        writePair(
-          folder,
-          'apiserver',
-          await authority.issue({ commonName: 'kube-apiserver', ipAddresses, dnsNames, usages: ['server', 'client'] }),
-        ),
-      admin ??
-        writePair(
-          folder,
-          'admin',
-          await authority.issue({
-            commonName: 'kubernetes-admin',
-            organizations: ['system:masters'],
-            usages: ['client'],
-          }),
-        ),
+      apiserver ?? writePair(folder, 'apiserver', await authority.issue(requests.apiserver)),
+      admin ?? writePair(folder, 'admin', await authority.issue(requests.admin)),
     ]);
   }
   let serviceAccountKey = signingKey?.toString('utf8');
@@ -75,12 +63,30 @@ export async function ensureCertificates(
     ({ privateKey: serviceAccountKey } = await createServiceAccountKey());
     await replaceFile(join(folder, 'sa.key'), serviceAccountKey, { mode: 0o600 });
   }
-  return { ca: ca.certificate, apiserver: apiserver!, admin: admin!, serviceAccountKey };
+  return { ca: ca.certificate, apiserver, admin, serviceAccountKey };
 }
 
-export function namesOf({ certificate }: KeyPair): string[] {
-  const text = new X509Certificate(certificate).subjectAltName ?? '';
-  return text.split(', ').map((entry) => entry.replace(/^(DNS|IP Address):/, ''));
+/**
+ * Whether what is on disk can stay: of this authority (another one may have had the same name), with its own key, for this user at all these
+ * names, for long enough.
+ * @param ca PEM: the authority's certificate
+ */
+export function fits(
+  { certificate, key }: KeyPair,
+  { commonName, ipAddresses = [], dnsNames = [] }: LeafRequest,
+  { ca, clock }: { readonly ca: string; readonly clock: Clock },
+): boolean {
+  const leaf = new X509Certificate(certificate);
+  const issuer = new X509Certificate(ca);
+  const names = (leaf.subjectAltName ?? '').split(', ').map((entry) => entry.replace(/^(DNS|IP Address):/, ''));
+  return (
+    leaf.validToDate.getTime() - clock.now() > renewBeforeMs &&
+    leaf.subject.split('\n').includes(`CN=${commonName}`) &&
+    [...ipAddresses, ...dnsNames].every((name) => names.includes(name)) &&
+    leaf.checkIssued(issuer) &&
+    leaf.verify(issuer.publicKey) &&
+    leaf.checkPrivateKey(createPrivateKey(key))
+  );
 }
 
 export async function readPair(folder: string, name: string): Promise<KeyPair | undefined> {
@@ -92,7 +98,7 @@ export async function readPair(folder: string, name: string): Promise<KeyPair | 
   return { certificate: certificate.toString('utf8'), key: key.toString('utf8') };
 }
 
-/** Durable is not needed: what is lost is made anew. The key first: a certificate without its key would be taken for whole. */
+/** Durable is not needed: what is lost, or is half of the old pair and half of the new one, is made anew. */
 export async function writePair(folder: string, name: string, { certificate, key }: KeyPair): Promise<KeyPair> {
   await replaceFile(join(folder, `${name}.key`), key, { mode: 0o600, durable: false });
   await replaceFile(join(folder, `${name}.crt`), certificate, { mode: 0o644, durable: false });

@@ -2,7 +2,6 @@
  * Certificates by which the processes of a cluster know each other: members of etcd under an authority of their own, as kubeadm has it, and each component
  * that reaches the API over a socket as its own user.
  */
-import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { makeFolder } from '#host/files.ts';
 import {
@@ -14,7 +13,7 @@ import {
 } from '#pki/certificate-authority.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
-import { namesOf, readPair, renewBeforeMs, writePair } from '../certificates.ts';
+import { fits, readPair, writePair } from '../certificates.ts';
 
 export interface PkiDeps {
   readonly clock: Clock;
@@ -102,24 +101,14 @@ export async function requirePair(folder: string, name: string): Promise<KeyPair
   return pair;
 }
 
-/** Issues under the authority called `authorityName`, whose key is read only when there is something to make. */
+/** Issues under the authority called `authorityName`, whose key is parsed only when there is something to make. */
 function issuer(folder: string, authorityName: string, deps: PkiDeps) {
+  const authorityPair = requirePair(folder, authorityName);
   let authority: Promise<CertificateAuthority> | undefined;
-  const load = async () => loadAuthority(await requirePair(folder, authorityName), deps);
   return async (name: string, request: LeafRequest): Promise<KeyPair> => {
-    const pair = await readPair(folder, name);
-    if (pair !== undefined && fits(pair, request, deps.clock)) return pair;
-    authority ??= load();
+    const [ca, pair] = await Promise.all([authorityPair, readPair(folder, name)]);
+    if (pair !== undefined && fits(pair, request, { ...deps, ca: ca.certificate })) return pair;
+    authority ??= loadAuthority(ca, deps);
     return writePair(folder, name, await (await authority).issue(request));
   };
-}
-
-function fits(pair: KeyPair, { commonName, ipAddresses = [], dnsNames = [] }: LeafRequest, clock: Clock): boolean {
-  const certificate = new X509Certificate(pair.certificate);
-  const names = namesOf(pair);
-  return (
-    certificate.validToDate.getTime() - clock.now() > renewBeforeMs &&
-    certificate.subject.split('\n').includes(`CN=${commonName}`) &&
-    [...ipAddresses, ...dnsNames].every((name) => names.includes(name))
-  );
 }
