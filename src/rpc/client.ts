@@ -46,7 +46,7 @@ interface Connected {
 type State =
   | { readonly kind: 'idle' }
   | { readonly kind: 'connecting'; readonly connecting: Promise<Connected> }
-  | { readonly kind: 'ready'; readonly connection: Connected; readonly close: () => void }
+  | { readonly kind: 'ready'; readonly connection: Connected }
   | { readonly kind: 'failed'; readonly error: RpcError; readonly untilMs: number }
   | { readonly kind: 'closed' };
 
@@ -55,6 +55,9 @@ class SocketChannel implements Channel {
   #state: State = { kind: 'idle' };
   #failures = 0;
   readonly #targets: readonly DialTarget[];
+  readonly #closing = new AbortController();
+  /** Also those that a server has said goodbye on, while calls are on them. */
+  readonly #sockets = new Set<Awaited<ReturnType<typeof dial>>>();
   /** The one to try first. */
   #next = 0;
 
@@ -88,15 +91,16 @@ class SocketChannel implements Channel {
   async [Symbol.asyncDispose](): Promise<void> {
     const state = this.#state;
     this.#state = { kind: 'closed' };
-    if (state.kind === 'ready') state.close();
-    else if (state.kind === 'connecting') await state.connecting.catch(() => {});
+    this.#closing.abort();
+    for (const socket of this.#sockets) socket.destroy();
+    if (state.kind === 'connecting') await state.connecting.catch(() => {});
   }
 
   #connection(): Promise<Connected> {
     const state = this.#state;
     switch (state.kind) {
       case 'closed':
-        return Promise.reject(new RpcError(Code.Canceled, 'grpc: the client connection is closing'));
+        return Promise.reject(closingError());
       case 'connecting':
         return state.connecting;
       case 'failed':
@@ -123,7 +127,7 @@ class SocketChannel implements Channel {
       try {
         return await this.#connectTo(target);
       } catch (error) {
-        if (this.#isClosed()) throw error;
+        if (this.#isClosed()) throw closingError();
         last = error;
       }
     }
@@ -139,11 +143,17 @@ class SocketChannel implements Channel {
 
   async #connectTo(target: DialTarget): Promise<Connected> {
     const { clock, keepAlive, connectTimeoutMs = connectTimeoutMsDefault } = this.#options;
-    const socket = await dial(target, { protocols: ['h2'], timeoutMs: connectTimeoutMs });
+    const socket = await dial(target, {
+      protocols: ['h2'],
+      timeoutMs: connectTimeoutMs,
+      signal: this.#closing.signal,
+    });
     if (this.#isClosed()) {
       socket.destroy();
-      throw new RpcError(Code.Canceled, 'grpc: the client connection is closing');
+      throw closingError();
     }
+    this.#sockets.add(socket);
+    socket.on('close', () => this.#sockets.delete(socket));
     const http2 = joinSocket(socket, {
       role: 'client',
       onGoaway: () => {
@@ -153,13 +163,17 @@ class SocketChannel implements Channel {
     if (keepAlive !== undefined) watchSilence(socket, http2, keepAlive, clock);
     const connection = { http2, target };
     this.#failures = 0;
-    this.#state = { kind: 'ready', connection, close: () => socket.destroy() };
+    this.#state = { kind: 'ready', connection };
     return connection;
   }
 
   #isClosed(): boolean {
     return this.#state.kind === 'closed';
   }
+}
+
+function closingError(): RpcError {
+  return new RpcError(Code.Canceled, 'grpc: the client connection is closing');
 }
 
 /** Ends a connection on which calls wait and nothing arrives, not even the answer to a ping. */

@@ -40,7 +40,11 @@ export function parseTarget(text: string, tls?: DialTarget['tls']): DialTarget {
 /** @param protocols ALPN, most wanted first */
 export function dial(
   target: DialTarget,
-  { protocols, timeoutMs }: { readonly protocols: readonly string[]; readonly timeoutMs: number },
+  {
+    protocols,
+    timeoutMs,
+    signal,
+  }: { readonly protocols: readonly string[]; readonly timeoutMs: number; readonly signal?: AbortSignal },
 ): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const { address, tls } = target;
@@ -61,13 +65,20 @@ export function dial(
     socket.setNoDelay(true);
     const describe = 'path' in address ? `dial unix ${address.path}` : `dial tcp ${address.host}:${address.port}`;
     const deadline = systemClock.after(timeoutMs, () => socket.destroy(new Error('i/o timeout')));
-    const fail = (error: NodeJS.ErrnoException) => {
+    const onAbort = () => socket.destroy(new Error('operation was canceled'));
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted) onAbort();
+    const settle = () => {
       deadline[Symbol.dispose]();
+      signal?.removeEventListener('abort', onAbort);
+    };
+    const fail = (error: NodeJS.ErrnoException) => {
+      settle();
       reject(new Error(`${describe}: ${dialText(error)}`, { cause: error }));
     };
     socket.once('error', fail);
     socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
-      deadline[Symbol.dispose]();
+      settle();
       socket.removeListener('error', fail);
       resolve(socket);
     });
