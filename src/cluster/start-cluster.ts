@@ -47,6 +47,8 @@ export interface ClusterDeps {
   /** Told when a part is up. */
   readonly phase: (name: string) => void;
   readonly log: (message: string, error?: unknown) => void;
+  /** Aborts when nobody wants the cluster any more: a start that waits gives up, takes back what it has begun, and fails with the reason. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Cluster {
@@ -70,7 +72,7 @@ export function startCluster(config: ClusterConfig, deps: ClusterDeps): Promise<
 }
 
 async function start(config: ClusterConfig, deps: ClusterDeps, scope: Scope): Promise<Cluster> {
-  const { clock, prng, log, phase } = deps;
+  const { clock, prng, log, phase, signal } = deps;
   const { paths } = config;
   await Promise.all([makeFolder(paths.data, 0o700), makeFolder(paths.run, 0o700)]);
   const serviceRange = parsePrefix(config.serviceCidr);
@@ -136,7 +138,7 @@ async function start(config: ClusterConfig, deps: ClusterDeps, scope: Scope): Pr
       running.join(control.client),
     ]);
     phase('node');
-    await waitForReady(admin, config.nodeName, { clock, timeoutMs: config.waitMs });
+    await waitForReady(admin, config.nodeName, { clock, timeoutMs: config.waitMs, signal });
   }
   if (config.node === 'hollow') {
     hollow = scope.use(
@@ -154,7 +156,7 @@ async function start(config: ClusterConfig, deps: ClusterDeps, scope: Scope): Pr
       ),
     );
     phase('hollow node');
-    await waitForReady(control.client(administrator), config.nodeName, { clock, timeoutMs: config.waitMs });
+    await waitForReady(control.client(administrator), config.nodeName, { clock, timeoutMs: config.waitMs, signal });
   }
   const stopAsked = Promise.withResolvers<void>();
   const socket = `${paths.run}/control.sock`;

@@ -11,17 +11,24 @@ interface Node extends ApiObject {
 
 const nodes: ResourceRef = { group: '', version: 'v1', resource: 'nodes', kind: 'Node', namespaced: false };
 
-/** @throws Error with what the node last said, when the time is over */
+/** @throws Error with what the node last said, when the time is over; the signal's reason */
 export async function waitForReady(
   client: KubeClient,
   name: string,
-  { clock, timeoutMs }: { readonly clock: Clock; readonly timeoutMs: number },
+  {
+    clock,
+    timeoutMs,
+    signal,
+  }: { readonly clock: Clock; readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
 ): Promise<void> {
   const aborter = new AbortController();
   let last = 'it has not registered';
   const timer = clock.after(timeoutMs, () =>
     aborter.abort(new Error(`node ${name} is not Ready after ${timeoutMs / 1000} s: ${last}`)),
   );
+  const onAbort = () => aborter.abort(signal!.reason);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted) onAbort();
   try {
     while (true) {
       const watch = client
@@ -36,5 +43,6 @@ export async function waitForReady(
     }
   } finally {
     timer[Symbol.dispose]();
+    signal?.removeEventListener('abort', onAbort);
   }
 }

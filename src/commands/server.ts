@@ -52,7 +52,7 @@ export const server: Command = async (args, { env, stdout, stderr }) => {
   try {
     running = await startServer(
       { clusterName, name: name!, paths, layout, version: fullVersion },
-      { clock: systemClock, prng: systemPrng(), log },
+      { clock: systemClock, prng: systemPrng(), log, stopAsked: stop.asked },
     );
   } catch (error) {
     // A port or a folder that is taken, a damaged file: one line, not a trace.
@@ -61,7 +61,7 @@ export const server: Command = async (args, { env, stdout, stderr }) => {
       throw new CommandError(ExitCode.environment, (error as Error).message, { cause: error });
     throw error;
   }
-  const failure = await Promise.race([stop.asked, running.stopAsked, running.failed.then((reason) => ({ reason }))]);
+  const failure = await Promise.race([running.stopAsked, running.failed.then((reason) => ({ reason }))]);
   if (failure === undefined) {
     log('stopping');
     await running.stop();

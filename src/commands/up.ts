@@ -94,6 +94,7 @@ export const up: Command = async (args, context) => {
     prng: systemPrng(),
     phase: (phase) => reporter.phase(phase),
     log,
+    signal: stop.signal,
   };
   let cluster: Cluster;
   try {
@@ -104,7 +105,10 @@ export const up: Command = async (args, context) => {
       cluster = await startControlPlanes({ ...config, controlPlanes, serverCommand: serverCommand() }, deps);
     }
   } catch (error) {
-    throw startError(error, parsed);
+    if (error !== stop.signal.reason || !stop.signal.aborted) throw startError(error, parsed);
+    reporter.line('stopped on the way up');
+    stop[Symbol.dispose]();
+    return ExitCode.ok;
   }
   giveToCaller(kubeconfig, env);
   reporter.ready(cluster, node.kind);

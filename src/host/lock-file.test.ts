@@ -1,10 +1,13 @@
 /** The lock: one holder, taken over from the dead. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { LockedError, lockFile } from './lock-file.ts';
+import { drainTurns } from './event-loop.ts';
+import { LockedError, lockFile, lockHolder } from './lock-file.ts';
 
 test('a second holder is refused until the first lets go; a dead one counts for nothing', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'lock-'));
@@ -20,6 +23,33 @@ test('a second holder is refused until the first lets go; a dead one counts for 
       await next[Symbol.asyncDispose]();
     }
   } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test('a process that has ended and that nobody has waited for holds nothing', {
+  skip: process.platform !== 'linux' && 'no /proc',
+}, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'lock-'));
+  // Its child ends at the first line, and is never waited for.
+  const parent = spawn('sh', ['-c', 'head -n 1 >/dev/null <&3 & echo $!; exec sleep 60'], {
+    stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
+  });
+  try {
+    const path = join(folder, 'lock');
+    const [line] = (await once(parent.stdout!, 'data')) as [Buffer];
+    const pid = Number(line);
+    const stat = () =>
+      readFileSync(`/proc/${pid}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .split(' ');
+    writeFileSync(path, `${pid} ${stat()[19]}\n`);
+    assert.equal((await lockHolder(path))?.pid, pid);
+    (parent.stdio[3] as NodeJS.WritableStream).write('\n');
+    while (stat()[0] !== 'Z') await drainTurns();
+    assert.equal(await lockHolder(path), undefined);
+  } finally {
+    parent.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true });
   }
 });

@@ -8,9 +8,15 @@ export class LockedError extends Error {
   override readonly name = 'LockedError';
 }
 
+export interface LockHolder {
+  readonly pid: number;
+  /** Clock ticks since boot; `?` where the system does not tell. */
+  readonly started: string;
+}
+
 /** @throws LockedError when a living process holds the file */
 export async function lockFile(path: string): Promise<AsyncDisposable> {
-  const mine = `${process.pid} ${await startedAt(process.pid)}\n`;
+  const mine = `${process.pid} ${(await readProcess(process.pid)).started}\n`;
   // Twice: a file that is taken over may be made by somebody else first.
   for (let attempt = 0; attempt < 2; attempt++) {
     try {
@@ -24,9 +30,8 @@ export async function lockFile(path: string): Promise<AsyncDisposable> {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
-    const holder = await readHolder(path);
-    if (holder !== undefined && (await lives(holder)))
-      throw new LockedError(`${path} is held by process ${holder.pid}`);
+    const holder = await lockHolder(path);
+    if (holder !== undefined) throw new LockedError(`${path} is held by process ${holder.pid}`);
     // Only one of those who saw the stale file can move it away.
     const aside = `${path}.${process.pid}`;
     await rename(path, aside).then(
@@ -39,32 +44,35 @@ export async function lockFile(path: string): Promise<AsyncDisposable> {
   throw new LockedError(`${path} was taken by another process just now`);
 }
 
-interface Holder {
-  readonly pid: number;
-  readonly started: string;
-}
-
-async function readHolder(path: string): Promise<Holder | undefined> {
+/** The living process that holds the file; undefined when there is none. */
+export async function lockHolder(path: string): Promise<LockHolder | undefined> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '';
     throw error;
   });
   const match = /^(\d+) (\S+)\n$/.exec(text);
-  return match === null ? undefined : { pid: Number(match[1]), started: match[2]! };
+  if (match === null) return undefined;
+  const holder = { pid: Number(match[1]), started: match[2]! };
+  return (await holderLives(holder)) ? holder : undefined;
 }
 
-async function lives({ pid, started }: Holder): Promise<boolean> {
+/** Whether it is still there: not ended, and not another process that got the number later. */
+export async function holderLives({ pid, started }: LockHolder): Promise<boolean> {
   // A second member in this process would be no better than one in another.
   try {
     process.kill(pid, 0);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
   }
-  return (await startedAt(pid)) === started;
+  const now = await readProcess(pid);
+  // One that has ended and was not waited for yet holds nothing any more.
+  return now.started === started && now.state !== 'Z';
 }
 
-/** Clock ticks since boot when the process was started (proc(5), field 22); `?` where there is no such file. */
-async function startedAt(pid: number): Promise<string> {
+/** proc(5), `stat`: fields 3 and 22; `?` where there is no such file. */
+async function readProcess(pid: number): Promise<{ readonly state: string; readonly started: string }> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  return stat.replace(/^.*\) /s, '').split(' ')[19] ?? '?';
+  // The second field is the program's name in parentheses, whatever it contains.
+  const fields = stat.replace(/^.*\) /s, '').split(' ');
+  return { state: fields[0] || '?', started: fields[19] ?? '?' };
 }

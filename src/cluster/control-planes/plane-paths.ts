@@ -6,10 +6,8 @@ export interface PlanePaths {
   /** Of its etcd member. */
   readonly etcd: string;
   readonly logFile: string;
-  /** Held by its process. */
+  /** Held by its process as long as it lives: how others know that it does. */
   readonly lock: string;
-  /** What its process says of itself: pid and version. */
-  readonly stateFile: string;
   /** Unix socket of `server-control.ts`. */
   readonly controlSocket: string;
   /** Unix socket of its member's client API. */
@@ -21,7 +19,6 @@ export function planePaths(paths: ClusterPaths, name: string): PlanePaths {
     etcd: join(paths.data, name, 'etcd'),
     logFile: join(paths.data, name, 'server.log'),
     lock: join(paths.run, `${name}.lock`),
-    stateFile: join(paths.run, `${name}.json`),
     controlSocket: join(paths.run, `${name}.sock`),
     etcdSocket: join(paths.run, `${name}.etcd.sock`),
   };

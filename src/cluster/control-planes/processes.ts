@@ -3,9 +3,10 @@
  * that neither the end of a terminal nor the death of whoever started it touches it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { makeFolder, readIfThere } from '#host/files.ts';
+import { holderLives, type LockHolder, lockHolder } from '#host/lock-file.ts';
 import { type Clock, sleep } from '#std/clock.ts';
 import { askControl } from '../control-socket.ts';
 import type { ClusterPaths } from '../paths.ts';
@@ -28,62 +29,50 @@ export interface LivePlane {
   readonly pid: number;
 }
 
+/** One that is known by the lock that it holds: its number alone may be another process's by now. */
+interface HeldPlane extends LivePlane {
+  readonly holder: LockHolder;
+}
+
 const pollMs = 25;
 const askTimeoutMs = 2000;
 /** Lines of its log that tell why one has ended. */
 const lastWordsMax = 5;
 
 /** Those that run, whether they answer or not. */
-export async function livePlanes(paths: ClusterPaths, layout: ClusterLayout): Promise<LivePlane[]> {
-  const found = await Promise.all(layout.controlPlanes.map(({ name }) => livePlane(paths, name)));
+export function livePlanes(paths: ClusterPaths, layout: ClusterLayout): Promise<LivePlane[]> {
+  return heldPlanes(paths, layout);
+}
+
+async function heldPlanes(paths: ClusterPaths, layout: ClusterLayout): Promise<HeldPlane[]> {
+  const found = await Promise.all(layout.controlPlanes.map(({ name }) => heldPlane(paths, name)));
   return found.filter((plane) => plane !== undefined);
 }
 
 /** Undefined: it does not run. */
-export async function livePlane(paths: ClusterPaths, name: string): Promise<LivePlane | undefined> {
-  const text = await readIfThere(planePaths(paths, name).stateFile);
-  const pid = text === undefined ? undefined : pidIn(text.toString('utf8'));
-  return pid !== undefined && isPlane(pid, name) ? { name, pid } : undefined;
+export function livePlane(paths: ClusterPaths, name: string): Promise<LivePlane | undefined> {
+  return heldPlane(paths, name);
 }
 
-/** What a crash leaves may be cut short. */
-function pidIn(text: string): number | undefined {
-  try {
-    return (JSON.parse(text) as { readonly pid: number }).pid;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+async function heldPlane(paths: ClusterPaths, name: string): Promise<HeldPlane | undefined> {
+  const holder = await lockHolder(planePaths(paths, name).lock);
+  return holder && { name, pid: holder.pid, holder };
 }
 
-/** Whether the process is there and is not another one that got the number later. */
-function isPlane(pid: number, name: string): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
-  }
-  try {
-    // Empty for one that has ended and was not waited for yet.
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(name);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ESRCH') return false;
-    if (code !== 'ENOENT') throw error;
-    return process.platform !== 'linux';
-  }
-}
-
-/** Starts some of the control planes. Resolves with their pids when all serve. @throws Error with the last words of one that ended */
+/**
+ * Starts some of the control planes. Resolves with their pids when all serve.
+ * @throws Error with the last words of one that ended; the signal's reason
+ */
 export async function startPlanes(
   processes: PlaneProcesses,
   names: readonly string[],
-  { timeoutMs }: { readonly timeoutMs: number },
+  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
 ): Promise<LivePlane[]> {
   await makeFolder(processes.paths.run, 0o700);
-  const children = await Promise.all(names.map((name) => spawnPlane(processes, name)));
+  const children: Child[] = [];
   try {
-    await Promise.all(children.map((child) => untilServing(processes, child, timeoutMs)));
+    for (const name of names) children.push(await spawnPlane(processes, name));
+    await Promise.all(children.map((child) => untilServing(processes, child, timeoutMs, signal)));
   } catch (error) {
     for (const { process: child } of children) if (child.exitCode === null) child.kill('SIGTERM');
     throw error;
@@ -96,6 +85,8 @@ export async function startPlanes(
 interface Child {
   readonly name: string;
   readonly process: ChildProcess;
+  /** Why there is no process, as long as anybody may ask. */
+  failure: Error | undefined;
 }
 
 async function spawnPlane(
@@ -107,8 +98,16 @@ async function spawnPlane(
   const output = openSync(logFile, 'a', 0o600);
   try {
     const args = ['--name', clusterName, '--data-dir', paths.data, '--control-plane', name];
-    const child = spawn(program!, [...before, ...args], { detached: true, stdio: ['ignore', output, output] });
-    return { name, process: child };
+    const child: Child = {
+      name,
+      process: spawn(program!, [...before, ...args], { detached: true, stdio: ['ignore', output, output] }),
+      failure: undefined,
+    };
+    // At once and for good: without a listener it would be the end of this process.
+    child.process.on('error', (error) => {
+      child.failure ??= error;
+    });
+    return child;
   } finally {
     closeSync(output);
   }
@@ -116,23 +115,24 @@ async function spawnPlane(
 
 async function untilServing(
   { paths, clock }: PlaneProcesses,
-  { name, process: child }: Child,
+  child: Child,
   timeoutMs: number,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
+  const { name } = child;
   const { logFile } = planePaths(paths, name);
   const until = clock.monotonicMs() + timeoutMs;
-  let ended: string | undefined;
-  child.once('error', (error) => {
-    ended = error.message;
-  });
   for (;;) {
-    if (child.exitCode !== null || child.signalCode !== null) ended ??= `exit ${child.exitCode ?? child.signalCode}`;
+    const { exitCode, signalCode, pid } = child.process;
+    const ended =
+      child.failure?.message ??
+      (exitCode === null && signalCode === null ? undefined : `exit ${exitCode ?? signalCode}`);
     if (ended !== undefined) throw new Error(`control plane ${name} ended (${ended})${await lastWords(logFile)}`);
     const status = await planeStatus(paths, name, { clock });
-    if (status?.pid === child.pid && status?.phase === 'ready') return;
+    if (status?.pid === pid && status?.phase === 'ready') return;
     if (clock.monotonicMs() > until)
       throw new Error(`control plane ${name} does not serve after ${timeoutMs / 1000} s: see ${logFile}`);
-    await sleep(clock, pollMs);
+    await sleep(clock, pollMs, signal);
   }
 }
 
@@ -166,7 +166,7 @@ export async function stopPlanes(
   layout: ClusterLayout,
   { clock, graceMs }: { readonly clock: Clock; readonly graceMs: number },
 ): Promise<void> {
-  const live = await livePlanes(paths, layout);
+  const live = await heldPlanes(paths, layout);
   const tell = (step: string) =>
     Promise.all(
       live.map(({ name }) =>
@@ -176,9 +176,18 @@ export async function stopPlanes(
   await tell('/retire');
   await tell('/stop');
   const until = clock.monotonicMs() + graceMs;
-  for (const { name, pid } of live)
-    while (isPlane(pid, name)) {
-      if (clock.monotonicMs() > until) process.kill(pid, 'SIGKILL');
+  for (const { pid, holder } of live)
+    while (await holderLives(holder)) {
+      if (clock.monotonicMs() > until) kill(pid);
       await sleep(clock, pollMs);
     }
+}
+
+/** It may end by itself meanwhile. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }

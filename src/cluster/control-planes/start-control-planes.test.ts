@@ -1,14 +1,16 @@
-/** A first `up` of several control planes that cannot be: what it was asked for with binds nobody. The ports that it chooses are its own for good. */
+/** A first `up` of several control planes that cannot be: what it was asked for with binds nobody, and it fails in one piece. The ports that it chooses are its own for good. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import { systemClock } from '#host/clock.ts';
 import { systemPrng } from '#host/random.ts';
+import { sleep } from '#std/clock.ts';
 import { Scope } from '#std/scope.ts';
+import { freePorts } from '#testkit/etcd-process.ts';
 import { clusterPaths } from '../paths.ts';
 import { readLayout, writeLayout } from './layout.ts';
 import { makeLayout } from './make-layout.ts';
@@ -60,3 +62,41 @@ test('ports of a cluster that is stopped stay its own', async () => {
   ];
   assert.equal(new Set([...portsOf(first), ...portsOf(second)]).size, 8);
 });
+
+test('a program that cannot be started is told of, and is not the end of this process', async () => {
+  await using scope = new Scope();
+  const config = { ...configOf(newHome(scope), 'a'), port: (await freePorts(1))[0]! };
+  const serverCommand = [join(config.paths.share, 'nowhere')];
+  await assert.rejects(
+    startControlPlanes({ ...config, serverCommand }, deps),
+    /^Error: control plane cp-\d ended \(spawn .* ENOENT\)/,
+  );
+});
+
+test('a start that is not wanted any more takes back what it has begun', async () => {
+  await using scope = new Scope();
+  const home = newHome(scope);
+  const config = { ...configOf(home, 'a'), port: (await freePorts(1))[0]!, waitMs: 60_000 };
+  const started = join(home, 'started');
+  // Never serves; says who it is.
+  const program = `require('fs').appendFileSync(${JSON.stringify(started)}, process.pid + '\\n'); setInterval(() => {}, 1000)`;
+  const aborter = new AbortController();
+  const starting = startControlPlanes(
+    { ...config, serverCommand: [process.execPath, '-e', program, '--'] },
+    { ...deps, signal: aborter.signal },
+  );
+  const pids = () => (existsSync(started) ? readFileSync(started, 'utf8').trim().split('\n').map(Number) : []);
+  while (pids().length < 3) await sleep(systemClock, 20);
+  const reason = new Error('enough');
+  aborter.abort(reason);
+  await assert.rejects(starting, reason);
+  for (const pid of pids()) while (lives(pid)) await sleep(systemClock, 20);
+});
+
+function lives(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}

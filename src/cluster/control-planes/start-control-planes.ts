@@ -45,7 +45,7 @@ export function startControlPlanes(config: ControlPlanesConfig, deps: ClusterDep
 }
 
 async function start(config: ControlPlanesConfig, deps: ClusterDeps, scope: Scope): Promise<Cluster> {
-  const { clock, prng, log, phase } = deps;
+  const { clock, prng, log, phase, signal } = deps;
   const { paths, name, nodeName } = config;
   await Promise.all([makeFolder(paths.data, 0o700), makeFolder(paths.run, 0o700)]);
   scope.use(await lockFile(`${paths.run}/up.lock`));
@@ -93,7 +93,7 @@ async function start(config: ControlPlanesConfig, deps: ClusterDeps, scope: Scop
     });
   // From here on the cluster has what it was asked for with. Before, nobody is held to a port that was taken, or to a range that is none.
   if (known === undefined) await writeLayout(paths, layout);
-  await startPlanes(processes, missing, { timeoutMs: config.waitMs });
+  await startPlanes(processes, missing, { timeoutMs: config.waitMs, signal });
   for (const plane of live) phase(`control plane ${plane.name} (pid ${plane.pid}) taken over`);
   if (missing.length > 0) phase(`control planes ${missing.join(', ')}`);
 
@@ -123,7 +123,7 @@ async function start(config: ControlPlanesConfig, deps: ClusterDeps, scope: Scop
       real.join(client, kubeletServer),
     ]);
     phase('node');
-    await waitForReady(admin, nodeName, { clock, timeoutMs: config.waitMs });
+    await waitForReady(admin, nodeName, { clock, timeoutMs: config.waitMs, signal });
   } else if (config.node === 'hollow') {
     const { podCidr, clusterDomain } = layout;
     hollow = scope.use(
@@ -137,7 +137,7 @@ async function start(config: ControlPlanesConfig, deps: ClusterDeps, scope: Scop
       ),
     );
     phase('hollow node');
-    await waitForReady(client(administrator), nodeName, { clock, timeoutMs: config.waitMs });
+    await waitForReady(client(administrator), nodeName, { clock, timeoutMs: config.waitMs, signal });
   }
   const stopAsked = Promise.withResolvers<void>();
   const socket = `${paths.run}/control.sock`;

@@ -7,7 +7,7 @@ import { httpPeerTransport } from '#etcd/peers/http-transport.ts';
 import { type Etcd, startEtcd } from '#etcd/start.ts';
 import { createEtcdClient } from '#etcd-client/client.ts';
 import { hostDisk } from '#host/disk.ts';
-import { makeFolder, readIfThere, removeTree, replaceFile } from '#host/files.ts';
+import { makeFolder, readIfThere, removeTree } from '#host/files.ts';
 import { lockFile } from '#host/lock-file.ts';
 import type { Channel } from '#rpc/call.ts';
 import { utf8Encode } from '#std/bytes.ts';
@@ -38,6 +38,8 @@ export interface ServerDeps {
   readonly clock: Clock;
   readonly prng: Prng;
   readonly log: (message: string, error?: unknown) => void;
+  /** Settles when whoever runs this process wants it to end, be it on the way up. */
+  readonly stopAsked?: Promise<void>;
 }
 
 export interface Server {
@@ -67,6 +69,7 @@ async function start(config: ServerConfig, deps: ServerDeps, scope: Scope): Prom
   // Before anything that one which runs already has made.
   scope.use(await lockFile(own.lock));
   const stopAsked = Promise.withResolvers<void>();
+  void deps.stopAsked?.then(stopAsked.resolve);
   let phase: PlaneStatus['phase'] = 'starting';
   let etcd: Etcd | undefined;
   let control: ControlPlane | undefined;
@@ -92,45 +95,62 @@ async function start(config: ServerConfig, deps: ServerDeps, scope: Scope): Prom
       }),
     }),
   );
-  await replaceFile(own.stateFile, JSON.stringify({ pid: process.pid, name, version }), { durable: false });
-  scope.defer(() => removeTree(own.stateFile));
 
   let failed: Promise<unknown> = new Promise(() => {});
-  let channel: Channel;
-  if (layout.etcdServers !== undefined) channel = connectStore(layout.etcdServers, clock);
-  else {
+  if (layout.etcdServers === undefined) {
     etcd = await startMember(config, deps, scope);
     ({ failed } = etcd);
-    const early = await Promise.race([etcd.ready.then(() => 'ready'), failed, stopAsked.promise]);
-    if (early !== 'ready') return { failed, stopAsked: stopAsked.promise, stop: () => scope[Symbol.asyncDispose]() };
+  }
+  const server: Server = {
+    failed,
+    stopAsked: stopAsked.promise,
+    async stop() {
+      await retire();
+      await scope[Symbol.asyncDispose]();
+    },
+  };
+  // Without a majority of the others there may be nothing to wait for but this.
+  const endAsked = Promise.race([failed, stopAsked.promise]).then(() => 'end' as const);
+  let channel: Channel;
+  if (etcd === undefined) channel = connectStore(layout.etcdServers!, clock);
+  else {
+    if ((await Promise.race([etcd.ready, endAsked])) === 'end') return server;
     await removeTree(own.etcdSocket);
     scope.use(await listen({ address: { path: own.etcdSocket }, handler: etcd.http, dispatcher: etcd.dispatcher }));
     channel = etcd.connect();
   }
-  const [ca, apiserver, kubeletClient] = await Promise.all([
+  scope.use(channel);
+  const [ca, serviceAccountKey, apiserver, kubeletClient] = await Promise.all([
     readText(paths, 'ca.crt'),
+    readText(paths, 'sa.key'),
     requirePair(paths.pki, 'apiserver'),
     requirePair(paths.pki, 'apiserver-kubelet-client'),
   ]);
-  control = scope.use(
-    await startControlPlane(
-      {
-        etcd: channel,
-        etcdDir: undefined,
-        externalAddress: `${loopback}:${layout.port}`,
-        advertiseAddress: layout.nodeIp,
-        advertisePort: layout.port,
-        serviceClusterIpRange: layout.serviceCidr,
-        clusterDomain: layout.clusterDomain,
-        version,
-        ca,
-        serviceAccountKey: await readText(paths, 'sa.key'),
-        identity: name,
-        kubeletClient: { ...kubeletClient, ca },
-      },
-      { ...deps, dialKubelet: () => undefined, phase: (part) => log(`${part} is up`) },
-    ),
+  const starting = startControlPlane(
+    {
+      etcd: channel,
+      etcdDir: undefined,
+      externalAddress: `${loopback}:${layout.port}`,
+      advertiseAddress: layout.nodeIp,
+      advertisePort: layout.port,
+      serviceClusterIpRange: layout.serviceCidr,
+      clusterDomain: layout.clusterDomain,
+      version,
+      ca,
+      serviceAccountKey,
+      identity: name,
+      kubeletClient: { ...kubeletClient, ca },
+    },
+    { ...deps, dialKubelet: () => undefined, phase: (part) => log(`${part} is up`) },
   );
+  if ((await Promise.race([starting, endAsked])) === 'end') {
+    // Whatever it asks of the store ends with this.
+    await channel[Symbol.asyncDispose]();
+    control = await starting.catch(() => undefined);
+    if (control !== undefined) scope.use(control);
+    return server;
+  }
+  control = scope.use(await starting);
   const store = createEtcdClient(channel, clock);
   door = scope.use(
     await FrontDoor.open({
@@ -147,14 +167,7 @@ async function start(config: ServerConfig, deps: ServerDeps, scope: Scope): Prom
   );
   phase = 'ready';
   log('ready');
-  return {
-    failed,
-    stopAsked: stopAsked.promise,
-    async stop() {
-      await retire();
-      await scope[Symbol.asyncDispose]();
-    },
-  };
+  return server;
 }
 
 async function readText({ pki }: ClusterPaths, name: string): Promise<string> {
