@@ -10,6 +10,7 @@ import { encodeList } from '../serialize/representation.ts';
 import { decodeContinueToken, encodeContinueToken } from '../storage/continue-token.ts';
 import type { ListPage } from '../storage/object-store.ts';
 import { prefixOf, type StoredObject } from '../storage/stored-object.ts';
+import { refuseDamaged } from './damaged.ts';
 import { type ListOptions, listOptionsOf } from './options.ts';
 import { encodeContextOf, type RestScope, respond } from './scope.ts';
 import { everything, selects } from './selection.ts';
@@ -55,6 +56,7 @@ export async function listStored(scope: RestScope, options: ListOptions): Promis
   await cache.waitFor(options.resourceVersion ?? (await store.currentRevision()), request.signal);
   const { revision } = cache;
   const entries = cache.kind(served.resource.storagePath).range(prefix);
+  refuseDamaged(scope, entries);
   if (wanted === everything && (options.limit === 0 || options.limit >= entries.length))
     return { items: entries, meta: { resourceVersion: String(revision) } };
   const items: StoredObject[] = [];
@@ -89,7 +91,7 @@ function remaining({ labels, fields }: ListOptions, count: number): ListMeta {
 
 /** Pages of etcd at one revision until the limit is filled. */
 async function pages(
-  { deps }: RestScope,
+  scope: RestScope,
   prefix: string,
   from: string,
   revision: number,
@@ -101,13 +103,14 @@ async function pages(
   for (let start: string | undefined = from; start !== undefined; ) {
     let page: ListPage;
     try {
-      page = await deps.store.list(prefix, { start, revision: at, limit: options.limit });
+      page = await scope.deps.store.list(prefix, { start, revision: at, limit: options.limit });
     } catch (error) {
       if (error instanceof RpcError && error.message.includes('required revision has been compacted'))
         throw compacted(start.slice(prefix.length), options.continueToken !== '');
       throw error;
     }
     at = page.revision;
+    refuseDamaged(scope, page.items);
     for (const [index, item] of page.items.entries()) {
       if (!wanted(item)) continue;
       items.push(item);

@@ -6,7 +6,7 @@
 import { Event_EventType } from '#api-etcd/gen/kv.ts';
 import { encodeStatus, watchFrame } from '#kube-machinery/protobuf-encoder.ts';
 import { protobufType } from '#kube-machinery/protobuf-object.ts';
-import { expiredError, type StatusError } from '#kube-machinery/status.ts';
+import { expiredError, internalError, StatusError } from '#kube-machinery/status.ts';
 import { utf8Decode } from '#std/bytes.ts';
 import { below } from '#std/prng.ts';
 import type { HttpResponse } from '#transport/http.ts';
@@ -14,7 +14,8 @@ import type { WatchEvent } from '../serialize/encode-context.ts';
 import { isProtobuf } from '../serialize/protobuf.ts';
 import { encodeWatchEvent } from '../serialize/representation.ts';
 import type { KindChange } from '../storage/kind-cache.ts';
-import { decodeStored, prefixOf, StoredObject } from '../storage/stored-object.ts';
+import { decodeStored, prefixOf, StoredObject, StoredObjectError } from '../storage/stored-object.ts';
+import { deletedDamage } from './damaged.ts';
 import { listOptionsOf } from './options.ts';
 import { encodeContextOf, type RestScope } from './scope.ts';
 import { selects } from './selection.ts';
@@ -86,25 +87,32 @@ export async function watch(scope: RestScope): Promise<HttpResponse> {
       if (event.type !== 'BOOKMARK') first = false;
       return bytes;
     };
+    const failed = (error: StatusError): Buffer =>
+      isProtobuf(context) ? watchFrame('ERROR', encodeStatus(error.status)) : errorLine(error);
     const bookmark = (revision: number, initialEnd: boolean): Buffer =>
       line({ type: 'BOOKMARK', item: bookmarkOf(scope, revision, initialEnd), revision });
+    // Lines that were made and not yet handed on.
+    let made: Buffer[] = [];
+    const taken = (): Buffer => {
+      const bytes = made.length === 1 ? made[0]! : Buffer.concat(made);
+      made = [];
+      return bytes;
+    };
     try {
-      let batch: Buffer[] = [];
-      let batchBytes = 0;
+      let madeBytes = 0;
       for (const item of initial) {
         if (!wanted(item)) continue;
         const bytes = line({ type: 'ADDED', item, revision: item.revision });
-        batch.push(bytes);
-        batchBytes += bytes.length;
-        if (batchBytes > 64 << 10) {
-          yield Buffer.concat(batch);
-          batch = [];
-          batchBytes = 0;
+        made.push(bytes);
+        madeBytes += bytes.length;
+        if (madeBytes > 64 << 10) {
+          yield taken();
+          madeBytes = 0;
         }
       }
       initial = [];
-      if (options.sendInitialEvents && options.bookmarks) batch.push(bookmark(start, true));
-      if (batch.length > 0) yield Buffer.concat(batch);
+      if (options.sendInitialEvents && options.bookmarks) made.push(bookmark(start, true));
+      if (made.length > 0) yield taken();
       let bookmarked = start;
       for (;;) {
         const changes = await queue.take();
@@ -116,16 +124,20 @@ export async function watch(scope: RestScope): Promise<HttpResponse> {
           }
           continue;
         }
-        const out: Buffer[] = [];
         for (const change of changes) {
           bookmarked = change.revision;
           const event = eventOf(change, prefix, wanted);
-          if (event !== undefined) out.push(line(event));
+          if (event !== undefined) made.push(line(event));
         }
-        if (out.length > 0) yield out.length === 1 ? out[0]! : Buffer.concat(out);
+        if (made.length > 0) yield taken();
       }
-      if (queue.error !== undefined)
-        yield isProtobuf(context) ? watchFrame('ERROR', encodeStatus(queue.error.status)) : errorLine(queue.error);
+      if (queue.error !== undefined) yield failed(queue.error);
+    } catch (error) {
+      // The client reads everything again, and is told there.
+      if (error instanceof StatusError) made.push(failed(error));
+      else if (error instanceof StoredObjectError) made.push(failed(internalError(error.why)));
+      else throw error;
+      yield taken();
     } finally {
       queue.end();
     }
@@ -136,7 +148,10 @@ export async function watch(scope: RestScope): Promise<HttpResponse> {
 function eventOf(change: KindChange, prefix: string, wanted: Test): WatchEvent | undefined {
   const { before, after, revision } = change;
   if (!(after ?? before)!.key.startsWith(prefix)) return undefined;
-  const was = before !== undefined && wanted(before);
+  const damage = before?.damage;
+  if (damage !== undefined && after === undefined) throw deletedDamage(damage);
+  // Nobody has seen what cannot be read.
+  const was = before !== undefined && damage === undefined && wanted(before);
   const is = after !== undefined && wanted(after);
   if (is) return { type: was ? 'MODIFIED' : 'ADDED', item: after, revision, change };
   // An object that went out of sight is shown as it was when last seen, at the revision of the change.

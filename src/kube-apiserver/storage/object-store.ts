@@ -16,7 +16,7 @@ import {
 import { type EtcdClient, prefixEnd } from '#etcd-client/client.ts';
 import { utf8Decode, utf8Encode } from '#std/bytes.ts';
 import type { KubeObject } from '../object.ts';
-import { decodeStored, encodeStored, type StoredObject, StoredObjectError, withRevision } from './stored-object.ts';
+import { decodeStored, encodeStored, type StoredObject, withRevision } from './stored-object.ts';
 
 /** What an update wants done with the object it was shown. */
 export type Change =
@@ -47,8 +47,6 @@ export interface ListOptions {
   readonly revision?: number;
   /** 0: no limit. */
   readonly limit?: number;
-  /** Called for objects that cannot be read, which are left out then; without it they fail the list. */
-  readonly skipInvalid?: (error: StoredObjectError) => void;
 }
 
 export interface ObjectStore {
@@ -147,7 +145,7 @@ export function createObjectStore(etcd: EtcdClient): ObjectStore {
       throw new Error(`${key} changed ${updateAttemptsMax} times while it was being updated`);
     },
 
-    async list(prefix, { start = prefix, revision = 0, limit = 0, skipInvalid } = {}) {
+    async list(prefix, { start = prefix, revision = 0, limit = 0 } = {}) {
       const response = await etcd.range({
         key: utf8Encode(start),
         rangeEnd: prefixEnd(utf8Encode(prefix)),
@@ -156,7 +154,7 @@ export function createObjectStore(etcd: EtcdClient): ObjectStore {
       });
       const last = response.kvs.at(-1);
       return {
-        items: skipInvalid ? decodeValid(response.kvs, skipInvalid) : response.kvs.map(decode),
+        items: response.kvs.map(decode),
         revision: revision || response.header!.revision,
         next: response.more && last ? `${utf8Decode(last.key)}\0` : undefined,
         remaining: response.count - response.kvs.length,
@@ -178,19 +176,6 @@ export function createObjectStore(etcd: EtcdClient): ObjectStore {
 
 function decode(kv: KeyValue): StoredObject {
   return decodeStored(utf8Decode(kv.key), kv.value, kv.modRevision);
-}
-
-function decodeValid(kvs: readonly KeyValue[], skip: (error: StoredObjectError) => void): StoredObject[] {
-  const objects: StoredObject[] = [];
-  for (const kv of kvs) {
-    try {
-      objects.push(decode(kv));
-    } catch (error) {
-      if (!(error instanceof StoredObjectError)) throw error;
-      skip(error);
-    }
-  }
-  return objects;
 }
 
 function put(key: string, object: KubeObject, leaseId = 0n): RequestOp {

@@ -4,11 +4,22 @@
  * tables, the server's own parts) has it parsed once.
  */
 import type { Resource } from '#api-kube/resource.ts';
+import { JsonError, parseJson } from '#kube-machinery/strict-json.ts';
 import type { KubeObject } from '../object.ts';
 
-/** What cannot be read back: written by somebody else, or damaged. */
+/** What cannot be read back: written by somebody else, or damaged. Text: NewCorruptObjError of k8s.io/apiserver. */
 export class StoredObjectError extends Error {
   override readonly name = 'StoredObjectError';
+  readonly key: string;
+  /** Without the key. */
+  readonly why: string;
+
+  constructor(key: string, revision: number, problem: string) {
+    const why = `object not decodable revision=${revision}: ${problem}`;
+    super(`StorageError: corrupt object, Code: 7, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`);
+    this.key = key;
+    this.why = why;
+  }
 }
 
 /** Values in larger pieces of memory are copied, so that one object does not hold a page of others. */
@@ -22,30 +33,53 @@ export class StoredObject {
   #value: Buffer | undefined;
   /** Bytes of `#value` before the first field of its metadata. */
   readonly #headBytes: number;
+  #damage: StoredObjectError | undefined;
 
   /**
    * @param object parsed already: given where the value was read to be checked, or where there are no bytes.
    * @param headBytes 0: the value is not in the form we write, and is never copied from.
+   * @param damage there is nothing to read: whoever tries is told why.
    */
   constructor(
     key: string,
     revision: number,
-    { object, value, headBytes = 0 }: { object?: KubeObject; value?: Buffer; headBytes?: number },
+    {
+      object,
+      value,
+      headBytes = 0,
+      damage,
+    }: { object?: KubeObject; value?: Buffer; headBytes?: number; damage?: StoredObjectError },
   ) {
     this.key = key;
     this.revision = revision;
     this.#object = object;
     this.#value = headBytes > 0 ? value : undefined;
     this.#headBytes = headBytes;
+    this.#damage = damage;
   }
 
-  /** Deep-immutable, with its `resourceVersion`. */
+  /** Why it cannot be read, where that is known: what has the form that we write is looked at only when somebody wants the object. */
+  get damage(): StoredObjectError | undefined {
+    return this.#damage;
+  }
+
+  /** Deep-immutable, with its `resourceVersion`. @throws StoredObjectError */
   get object(): KubeObject {
-    this.#object ??= parsed(this.key, this.#value!, this.revision);
-    return this.#object;
+    if (this.#object !== undefined) return this.#object;
+    if (this.#damage === undefined) {
+      const read = parsed(this.key, this.#value!, this.revision);
+      if (!(read instanceof StoredObjectError)) {
+        this.#object = read;
+        return read;
+      }
+      this.#damage = read;
+      // Neither are its bytes shown to anybody any more.
+      this.#value = undefined;
+    }
+    throw this.#damage;
   }
 
-  /** About the bytes that its JSON has. */
+  /** About the bytes that its JSON has. @throws StoredObjectError */
   get size(): number {
     return (this.#value ?? this.#asMade()).length + 40;
   }
@@ -55,7 +89,7 @@ export class StoredObject {
     return new StoredObject(this.key, revision, { object: withRevision(this.object, revision) });
   }
 
-  /** Compact JSON. @param revision that readers are told; another than the object's own for one that is gone */
+  /** Compact JSON. @throws StoredObjectError @param revision that readers are told; another than the object's own for one that is gone */
   json(revision = this.revision): Buffer {
     const value = this.#value ?? this.#asMade();
     const head = this.#head(value);
@@ -70,6 +104,7 @@ export class StoredObject {
   /**
    * Writes the JSON without `kind` and `apiVersion`, as an item of a list; `target` has {@link size} bytes from `at` on.
    * @returns where it ends
+   * @throws StoredObjectError
    */
   writeItem(target: Buffer, at: number): number {
     const value = this.#value ?? this.#asMade();
@@ -80,7 +115,7 @@ export class StoredObject {
 
   #head(value: Buffer): number {
     const head = this.#headBytes || canonicalHeadBytes(value);
-    if (head === 0) throw new StoredObjectError(`${this.key} at revision ${this.revision} has no metadata`);
+    if (head === 0) throw new StoredObjectError(this.key, this.revision, 'it has no metadata');
     return head;
   }
 
@@ -112,33 +147,66 @@ function canonicalHeadBytes(value: Buffer): number {
   return canonicalHead.exec(value.toString('latin1', 0, headBytesMax))?.[0].length ?? 0;
 }
 
-const closing = 0x7d;
-
-/** @throws StoredObjectError */
+/** What cannot be read is an object with its {@link StoredObject.damage}: it takes its key, and is no reason to stop. */
 export function decodeStored(key: string, value: Uint8Array, revision: number): StoredObject {
   const bytes =
     value.buffer.byteLength > sharedBytesMax
       ? Buffer.from(value)
       : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  const headBytes = bytes.at(-1) === closing ? canonicalHeadBytes(bytes) : 0;
-  if (headBytes > 0) return new StoredObject(key, revision, { value: bytes, headBytes });
-  if (bytes.subarray(0, 4).equals(protobufMagic))
-    throw new StoredObjectError(`${key} at revision ${revision} is stored as protobuf, which is not supported`);
-  return new StoredObject(key, revision, { object: parsed(key, bytes, revision) });
+  const headBytes = canonicalHeadBytes(bytes);
+  if (headBytes > 0 && isWhole(bytes, headBytes)) return new StoredObject(key, revision, { value: bytes, headBytes });
+  const read = bytes.subarray(0, 4).equals(protobufMagic)
+    ? new StoredObjectError(key, revision, 'it is stored as protobuf, which is not supported')
+    : parsed(key, bytes, revision);
+  return new StoredObject(key, revision, read instanceof StoredObjectError ? { damage: read } : { object: read });
 }
 
-function parsed(key: string, bytes: Buffer, revision: number): KubeObject {
+const quote = 0x22;
+const backslash = 0x5c;
+const opening = 0x7b;
+const closing = 0x7d;
+/** Brackets and braces differ in this bit. */
+const braceBit = 0x20;
+
+/** Does the object whose metadata begins at `from` end with the last byte? What was cut off is noticed here, without being parsed. */
+function isWhole(value: Buffer, from: number): boolean {
+  let depth = 2;
+  let quoted = false;
+  for (let i = from; i < value.length; i++) {
+    const byte = value[i]!;
+    if (quoted) {
+      if (byte === backslash) i++;
+      else if (byte === quote) quoted = false;
+    } else if (byte === quote) quoted = true;
+    else if ((byte | braceBit) === opening) depth++;
+    else if ((byte | braceBit) === closing && --depth === 0) return i === value.length - 1;
+  }
+  return false;
+}
+
+function parsed(key: string, bytes: Buffer, revision: number): KubeObject | StoredObjectError {
+  const text = bytes.toString('utf8');
   let object: { metadata?: Record<string, unknown> };
   try {
     // Our own writing, read back: strict parsing happened before it was stored.
-    object = JSON.parse(bytes.toString('utf8'));
-  } catch (cause) {
-    throw new StoredObjectError(`${key} at revision ${revision} is not JSON`, { cause });
+    object = JSON.parse(text);
+  } catch {
+    return new StoredObjectError(key, revision, `couldn't get version/kind; json parse error: ${jsonProblem(text)}`);
   }
-  if (typeof object !== 'object' || object === null || typeof object.metadata !== 'object')
-    throw new StoredObjectError(`${key} at revision ${revision} is not an object`);
+  if (typeof object !== 'object' || object === null || typeof object.metadata !== 'object' || object.metadata === null)
+    return new StoredObjectError(key, revision, 'it is not an object');
   object.metadata['resourceVersion'] = String(revision);
   return object as unknown as KubeObject;
+}
+
+/** In upstream's words. */
+function jsonProblem(text: string): string {
+  try {
+    parseJson(text);
+  } catch (error) {
+    if (error instanceof JsonError) return error.message;
+  }
+  return 'it is not JSON';
 }
 
 /** The bytes that are stored. */

@@ -11,7 +11,7 @@ import { type Clock, sleep } from '#std/clock.ts';
 import { Scope } from '#std/scope.ts';
 import { KindCache } from './kind-cache.ts';
 import type { ObjectStore } from './object-store.ts';
-import { decodeStored, type StoredObject, StoredObjectError } from './stored-object.ts';
+import { decodeStored, type StoredObject } from './stored-object.ts';
 
 export interface WatchCacheDeps {
   readonly etcd: EtcdClient;
@@ -116,10 +116,10 @@ export class WatchCache implements AsyncDisposable {
         start,
         revision,
         limit: pageSize,
-        skipInvalid: (error) => this.#deps.warn('an object is left out', error),
       });
       revision = page.revision;
       for (const item of page.items) {
+        this.#warnOfDamage(item);
         const path = storagePathOf(item.key);
         const items = byKind.get(path);
         if (items === undefined) byKind.set(path, [item]);
@@ -153,8 +153,9 @@ export class WatchCache implements AsyncDisposable {
               const kind = this.kind(storagePathOf(key));
               if (event.type === Event_EventType.DELETE) kind.delete(key, event.kv!.modRevision);
               else {
-                const object = this.#decode(key, event.kv!.value, event.kv!.modRevision);
-                if (object !== undefined) kind.put(object);
+                const object = decodeStored(key, event.kv!.value, event.kv!.modRevision);
+                this.#warnOfDamage(object);
+                kind.put(object);
               }
             }
             this.#advance(item.revision);
@@ -182,14 +183,8 @@ export class WatchCache implements AsyncDisposable {
     }
   }
 
-  #decode(key: string, value: Uint8Array, revision: number): StoredObject | undefined {
-    try {
-      return decodeStored(key, value, revision);
-    } catch (error) {
-      if (!(error instanceof StoredObjectError)) throw error;
-      this.#deps.warn('an object is left out', error);
-      return undefined;
-    }
+  #warnOfDamage({ damage }: StoredObject): void {
+    if (damage !== undefined) this.#deps.warn('an object cannot be read', damage);
   }
 
   #advance(revision: number): void {
