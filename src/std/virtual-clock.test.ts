@@ -39,3 +39,16 @@ test('an aborted sleep rejects and leaves no timer', async () => {
   await assert.rejects(sleeping, /enough/);
   assert.equal(clock.pending, 0);
 });
+
+test('two who move it at the same time never move it back', async () => {
+  const clock = new VirtualClock();
+  const seen: number[] = [];
+  const tick = () => {
+    seen.push(clock.monotonicMs());
+    clock.after(10, tick);
+  };
+  tick();
+  await Promise.all([clock.advance(100, drainTurns), clock.advance(5, drainTurns), clock.advance(42, drainTurns)]);
+  assert.deepEqual(seen, [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100]);
+  assert.equal(clock.monotonicMs(), 100);
+});

@@ -40,16 +40,17 @@ export class VirtualClock implements Clock {
 
   /**
    * Moves time forward by `ms`, firing every timer on the way. `settle` runs first, after each timer and at the
-   * end: it returns once the work the timer started has come to rest (a few turns of the event loop, say).
+   * end: it returns once the work the timer started has come to rest (a few turns of the event loop, say). Of calls that overlap, the one that
+   * goes farthest says where time ends; it never goes back.
    */
   async advance(ms: number, settle: () => Promise<void>): Promise<void> {
     const untilMs = this.#nowMs + ms;
     await settle();
     for (let due = this.#timers.takeDue(untilMs); due !== undefined; due = this.#timers.takeDue(untilMs)) {
-      this.#nowMs = due.atMs;
+      this.#nowMs = Math.max(this.#nowMs, due.atMs);
       due.callback();
       await settle();
     }
-    this.#nowMs = untilMs;
+    this.#nowMs = Math.max(this.#nowMs, untilMs);
   }
 }

@@ -1,7 +1,10 @@
 /** The test kit on itself: rollouts, namespaces and garbage in virtual time; forks; nothing left behind. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { systemClock } from '#host/clock.ts';
 import type { ApiObject, ResourceRef } from '#kube-client/resource-ref.ts';
+import { OneTimerClock } from '#std/one-timer-clock.ts';
+import { VirtualClock } from '#std/virtual-clock.ts';
 import { Cluster } from './cluster.ts';
 
 const limit = { timeout: 120_000 };
@@ -92,3 +95,53 @@ test('a fork has what was there, and goes its own way', limit, async () => {
   assert.equal((await forked.get('before')).metadata.name, 'before');
   await assert.rejects(maps.get('after'), /not found/);
 });
+
+test('a clock that is given is neither moved by a start nor emptied by an end', limit, async () => {
+  const clock = new OneTimerClock(systemClock);
+  const fired = Promise.withResolvers<void>();
+  clock.after(0, fired.resolve);
+  // A timer of somebody else's, far away.
+  clock.after(3_600_000, () => {});
+  {
+    await using cluster = await Cluster.start({ node: 'none', clock, seed: 6 });
+    await using _fork = await cluster.fork();
+  }
+  assert.equal(clock.pending, 1);
+  await fired.promise;
+  clock[Symbol.dispose]();
+});
+
+test('a fork of a cluster on a clock that is given tells its time', limit, async () => {
+  const offsetMs = 400 * 24 * 3_600_000;
+  const { monotonicMs, after } = systemClock;
+  const clock = { now: () => systemClock.now() + offsetMs, monotonicMs, after };
+  await using cluster = await Cluster.start({ node: 'none', clock, seed: 7 });
+  await using fork = await cluster.fork();
+  assert.ok(fork.now() >= cluster.now());
+});
+
+test(
+  'clusters on one virtual clock: a start and a fork leave its time alone, and advancing one advances all',
+  limit,
+  async () => {
+    const clock = new VirtualClock();
+    const other = async (seed: number) => {
+      const moments = new Set<number>();
+      const started = Cluster.start({ clock, seed, onWrite: () => moments.add(clock.monotonicMs()) });
+      return { cluster: await started, moments };
+    };
+    // Several at a time: each waits for the work of the others, and time would pass if a start moved it.
+    const all = await Promise.all([8, 9, 10, 11].map(other));
+    assert.equal(clock.monotonicMs(), 0);
+    for (const { moments } of all) assert.deepEqual([...moments], [0]);
+    const [first, second] = all.map(({ cluster }) => cluster);
+    const fork = await first!.fork();
+    await fork.advance('1m');
+    assert.equal(clock.monotonicMs(), 0);
+    await first!.advance('1m');
+    assert.equal(clock.monotonicMs(), 60_000);
+    assert.equal(second!.now(), fork.now());
+    await Promise.all([fork, ...all.map(({ cluster }) => cluster)].map((cluster) => cluster[Symbol.asyncDispose]()));
+    assert.equal(clock.pending, 0);
+  },
+);

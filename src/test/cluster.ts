@@ -33,8 +33,8 @@ export interface ClusterOptions {
   /** `hollow` (default): one node whose containers are records; `none`: the control plane alone. */
   readonly node?: 'hollow' | 'none';
   /**
-   * `virtual`: time stands still but for `advance`. Default `real`. Clusters that are given one clock live in one time: advancing one of them
-   * advances all.
+   * `virtual`: time stands still but for `advance`. Default `real`. A clock that is given stays the giver's: clusters that are given one live in
+   * one time, advancing one of them advances all, and neither their start nor their end moves it or cancels what others have on it.
    */
   readonly clock?: 'virtual' | 'real' | Clock;
   /**
@@ -58,6 +58,8 @@ interface Base {
   readonly seed: number;
   readonly etcd: Etcd;
   readonly clock: Clock;
+  /** The cluster made it, and nobody else has it. */
+  readonly ownsClock: boolean;
   readonly prng: Prng;
   readonly keys: Keys;
   readonly trace: Trace;
@@ -105,7 +107,7 @@ export class Cluster implements AsyncDisposable {
 
   /** Resolves when the API serves and the node is registered. */
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
-    const clock = clockOf(options.clock ?? 'real');
+    const { clock, ownsClock } = clockOf(options.clock ?? 'real');
     const seed = options.seed ?? systemPrng().uint32();
     const prng = seededPrng(seed);
     const repeats = options.seed !== undefined || clock instanceof VirtualClock;
@@ -125,15 +127,17 @@ export class Cluster implements AsyncDisposable {
       deps: { clock, prng, log, onChanges, ...(disk && { disk }) },
     });
     const keys = { authority, serviceAccount: privateKey };
-    return Cluster.#on({ options, seed, etcd, clock, prng, keys, trace });
+    return Cluster.#on({ options, seed, etcd, clock, ownsClock, prng, keys, trace });
   }
 
   static async #on(base: Base): Promise<Cluster> {
-    const { options, etcd, clock, prng, keys } = base;
+    const { options, etcd, clock, ownsClock, prng, keys } = base;
     const scope = new Scope();
-    if (clock instanceof OneTimerClock) scope.use(clock);
+    if (ownsClock && clock instanceof OneTimerClock) scope.use(clock);
     scope.use(etcd);
     const log = options.log ?? (() => {});
+    const settled = <T>(starting: Promise<T>) =>
+      ownsClock && clock instanceof VirtualClock ? whileTimePasses(clock, starting) : starting;
     try {
       let node: HollowNode | undefined;
       const starting = startControlPlane(
@@ -151,11 +155,10 @@ export class Cluster implements AsyncDisposable {
         },
         { clock, prng, log, phase: () => {}, dialKubelet: (name) => (name === nodeName ? node?.kubelet : undefined) },
       );
-      const control = scope.use(await whileTimePasses(clock, starting));
+      const control = scope.use(await settled(starting));
       if (options.node !== 'none') {
         node = scope.use(
-          await whileTimePasses(
-            clock,
+          await settled(
             startHollowNode(
               {
                 nodeName,
@@ -200,18 +203,21 @@ export class Cluster implements AsyncDisposable {
   }
 
   /**
-   * Another cluster with the same objects, from now on its own. Time goes on from the same moment on a clock of its own; pods start anew on
-   * its node.
+   * Another cluster with the same objects, from now on its own. Time goes on from the same moment: virtual time on a clock of its own, a clock
+   * of another kind that was given is the fork's, too. Pods start anew on its node.
    */
   async fork(): Promise<Cluster> {
-    const clock = this.#clock instanceof VirtualClock ? new VirtualClock(this.#clock.now()) : clockOf('real');
+    const { clock, ownsClock } =
+      this.#clock instanceof VirtualClock
+        ? { clock: new VirtualClock(this.#clock.now()), ownsClock: true }
+        : clockOf(this.#options.clock ?? 'real');
     const seed = this.#forkSeeds.uint32();
     const prng = seededPrng(seed);
     const log = this.#options.log ?? (() => {});
     const trace = this.#trace.fork();
     const onChanges = (changes: readonly Version[]) => trace.add(changes);
     const etcd = this.#etcd.fork({ clock, prng, log, onChanges });
-    return Cluster.#on({ options: this.#options, seed, etcd, clock, prng, keys: this.#keys, trace });
+    return Cluster.#on({ options: this.#options, seed, etcd, clock, ownsClock, prng, keys: this.#keys, trace });
   }
 
   /**
@@ -260,14 +266,13 @@ export class Cluster implements AsyncDisposable {
 }
 
 /** A cluster in real time keeps one timer, the next that is due, whatever it waits for. */
-function clockOf(clock: 'virtual' | 'real' | Clock): Clock {
-  if (clock === 'virtual') return new VirtualClock();
-  return clock === 'real' ? new OneTimerClock(systemClock) : clock;
+function clockOf(clock: 'virtual' | 'real' | Clock): Pick<Base, 'clock' | 'ownsClock'> {
+  if (typeof clock !== 'string') return { clock, ownsClock: false };
+  return { clock: clock === 'virtual' ? new VirtualClock() : new OneTimerClock(systemClock), ownsClock: true };
 }
 
 /** On a virtual clock nobody waits for a timer that no one moves: time passes while the cluster starts. */
-async function whileTimePasses<T>(clock: Clock, starting: Promise<T>): Promise<T> {
-  if (!(clock instanceof VirtualClock)) return starting;
+async function whileTimePasses<T>(clock: VirtualClock, starting: Promise<T>): Promise<T> {
   let done = false;
   const finished = starting.finally(() => {
     done = true;
