@@ -13,14 +13,13 @@ import {
   type RequestOp,
   TxnRequest,
 } from '#api-etcd/gen/rpc.ts';
+import type { Channel } from '#rpc/call.ts';
 import { utf8Encode } from '#std/bytes.ts';
-import { sleep } from '#std/clock.ts';
-import { ask, type Ending } from './ask.ts';
-import type { SimCluster, SimMember } from './cluster.ts';
+import { type Clock, sleep } from '#std/clock.ts';
+import type { Ending } from './ask.ts';
 import { kvOf } from './committed-log.ts';
 import type { Operation } from './linearizability/history.ts';
 import type { Input, Kv, Compare as ModelCompare, Output, Write } from './linearizability/store-model.ts';
-import type { World } from './world/world.ts';
 
 /** A read of the past, or of one member alone: checked against what was agreed on, not for its moment. */
 export interface PastRead {
@@ -45,23 +44,36 @@ export const endKey = 'l';
 const clientTimeoutMs = 3000;
 const thinkMsMax = 4;
 
-export interface ClientDeps {
-  readonly world: World;
-  readonly cluster: SimCluster;
+/** Time, chance, and a place for every event among all others: simulated, or those of the machine. */
+export interface ClientWorld extends Clock {
+  /** Later calls get higher ones. */
+  nextPlace(): number;
+  between(low: number, high: number): number;
+  chance(permille: number): boolean;
+  pick<T>(items: readonly T[]): T;
+}
+
+/** @template M a member, as whoever asks it knows it */
+export interface ClientDeps<M> {
+  readonly world: ClientWorld;
+  readonly cluster: { readonly serving: readonly M[] };
+  readonly ask: <T>(member: M, timeoutMs: number, call: (channel: Channel) => Promise<T>) => Promise<Ending<T>>;
+  /** Where nobody sees when a revision is made, a deletion that nobody heard of is only known by a mark that is written with it. */
+  readonly marksDeletions?: boolean;
   readonly recorded: Recorded;
   readonly keyCount: number;
   readonly done: () => boolean;
 }
 
-export class SimClient {
-  readonly #deps: ClientDeps;
+export class SimClient<M> {
+  readonly #deps: ClientDeps<M>;
   readonly #name: string;
   #values = 0;
   /** What it has seen last, to write on condition of. */
   #seen: Kv | undefined;
   #revision = 1;
 
-  constructor(deps: ClientDeps, name: string) {
+  constructor(deps: ClientDeps<M>, name: string) {
     this.#deps = deps;
     this.#name = name;
   }
@@ -85,7 +97,7 @@ export class SimClient {
   }
 
   /** @returns whether the member answered */
-  #request(member: SimMember): Promise<boolean> {
+  #request(member: M): Promise<boolean> {
     const { world } = this.#deps;
     const drawn = world.between(0, 99);
     if (drawn < 38) return this.#put(member);
@@ -106,39 +118,40 @@ export class SimClient {
     return `${this.#name}-${this.#values++}`;
   }
 
-  async #put(member: SimMember): Promise<boolean> {
-    const { world } = this.#deps;
+  async #put(member: M): Promise<boolean> {
+    const { world, ask } = this.#deps;
     const prevKv = world.chance(300);
     const input: Write = { kind: 'put', key: this.#key(), value: this.#value(), lease: 0n };
     return this.#record(input, () =>
-      ask(world, member, clientTimeoutMs, async (channel) => {
+      ask(member, clientTimeoutMs, async (channel) => {
         const { header, prevKv: before } = await channel.unary(KV.methods.put, { ...putOf(input), prevKv });
         return { revision: header!.revision, ...(prevKv && { previous: before && kvOf(before) }) };
       }),
     );
   }
 
-  async #delete(member: SimMember): Promise<boolean> {
-    const { world } = this.#deps;
+  async #delete(member: M): Promise<boolean> {
+    const { world, ask, marksDeletions = false } = this.#deps;
     const many = world.chance(100);
     const input: Write = many
       ? { kind: 'delete', key: `${firstKey}0`, end: `${firstKey}2` }
       : { kind: 'delete', key: this.#key() };
+    if (marksDeletions) return this.#writeAll(member, { compares: [], success: [input, this.#mark()], failure: [] });
     return this.#record(input, () =>
-      ask(world, member, clientTimeoutMs, async (channel) => {
+      ask(member, clientTimeoutMs, async (channel) => {
         const { header, deleted } = await channel.unary(KV.methods.deleteRange, deleteOf(input));
         return { revision: header!.revision, deleted };
       }),
     );
   }
 
-  async #range(member: SimMember, one: boolean): Promise<boolean> {
-    const { world } = this.#deps;
+  async #range(member: M, one: boolean): Promise<boolean> {
+    const { world, ask } = this.#deps;
     const limit = one || world.chance(700) ? 0 : world.between(1, 3);
     const key = one ? this.#key() : firstKey;
     const input: Input = { kind: 'range', key, ...(!one && { end: endKey }), limit };
     return this.#record(input, () =>
-      ask(world, member, clientTimeoutMs, async (channel) => {
+      ask(member, clientTimeoutMs, async (channel) => {
         const request = RangeRequest.create({
           key: utf8Encode(key),
           limit,
@@ -154,10 +167,10 @@ export class SimClient {
   }
 
   /** Of one member, however far behind it is; or of a revision of the past. */
-  async #pastRange(member: SimMember, serializable: boolean): Promise<boolean> {
-    const { world, recorded } = this.#deps;
+  async #pastRange(member: M, serializable: boolean): Promise<boolean> {
+    const { world, recorded, ask } = this.#deps;
     const revision = serializable ? 0 : Math.max(1, this.#revision - world.between(0, 60));
-    const ending = await ask(world, member, clientTimeoutMs, async (channel) => {
+    const ending = await ask(member, clientTimeoutMs, async (channel) => {
       const key = utf8Encode(firstKey);
       const rangeEnd = utf8Encode(endKey);
       const request = RangeRequest.create({ key, rangeEnd, serializable, revision });
@@ -168,7 +181,7 @@ export class SimClient {
     return ending.kind !== 'unknown';
   }
 
-  async #txn(member: SimMember): Promise<boolean> {
+  async #txn(member: M): Promise<boolean> {
     const { world } = this.#deps;
     const seen = this.#seen;
     const key = seen?.key ?? this.#key();
@@ -183,9 +196,18 @@ export class SimClient {
     // Two keys at one revision, where they are two.
     const success = other !== key && world.chance(400) ? [put(key), put(other)] : [put(key)];
     const failure = world.chance(300) ? [put(other)] : [];
-    const input: Input = { kind: 'txn', compares, success, failure };
-    return this.#record(input, () =>
-      ask(world, member, clientTimeoutMs, async (channel) => {
+    return this.#writeAll(member, { compares, success, failure });
+  }
+
+  #mark(): Write {
+    return { kind: 'put', key: `mark/${this.#name}`, value: this.#value(), lease: 0n };
+  }
+
+  #writeAll(member: M, txn: Omit<Extract<Input, { readonly kind: 'txn' }>, 'kind'>): Promise<boolean> {
+    const { ask } = this.#deps;
+    const { compares, success, failure } = txn;
+    return this.#record({ kind: 'txn', ...txn }, () =>
+      ask(member, clientTimeoutMs, async (channel) => {
         const request = TxnRequest.create({
           compare: compares.map(compareOf),
           success: success.map(opOf),
@@ -229,7 +251,9 @@ function deleteOf(write: Write): DeleteRangeRequest {
 }
 
 function opOf(write: Write): RequestOp {
-  return { request: { case: 'requestPut', value: putOf(write) } };
+  return write.kind === 'put'
+    ? { request: { case: 'requestPut', value: putOf(write) } }
+    : { request: { case: 'requestDeleteRange', value: deleteOf(write) } };
 }
 
 function compareOf({ key, target, is }: ModelCompare): Compare {

@@ -14,6 +14,7 @@ export interface Change {
   readonly kv: Kv | undefined;
   /** The key before. */
   readonly before: Kv | undefined;
+  /** As it is stored; empty where only a watch has told of it. */
   readonly record: Buffer;
 }
 
@@ -24,19 +25,11 @@ export interface Revision {
   readonly place: number;
 }
 
-export class CommittedLog {
-  readonly #world: World;
-  readonly #violated: (what: string) => void;
+/** Revisions in their order, and what each has changed. */
+export class RevisionLog {
   /** From revision 2 on, without a gap. */
   readonly #revisions: Revision[] = [];
   readonly #kvs = new Map<string, Kv>();
-  /** What lies before it may have been compacted away: somebody asked for it. */
-  compactionAsked = 0;
-
-  constructor(world: World, violated: (what: string) => void) {
-    this.#world = world;
-    this.#violated = violated;
-  }
 
   get lastRevision(): number {
     return this.#revisions.length + 1;
@@ -64,6 +57,31 @@ export class CommittedLog {
     return found;
   }
 
+  /** The next revision. */
+  append(changes: readonly Omit<Change, 'before'>[], when: Pick<Revision, 'atMs' | 'place'>): void {
+    const whole = changes.map((change): Change => {
+      const { key, kv } = change;
+      const before = this.#kvs.get(key);
+      if (kv === undefined) this.#kvs.delete(key);
+      else this.#kvs.set(key, kv);
+      return { ...change, before };
+    });
+    this.#revisions.push({ changes: whole, ...when });
+  }
+}
+
+export class CommittedLog extends RevisionLog {
+  readonly #world: World;
+  readonly #violated: (what: string) => void;
+  /** What lies before it may have been compacted away: somebody asked for it. */
+  compactionAsked = 0;
+
+  constructor(world: World, violated: (what: string) => void) {
+    super();
+    this.#world = world;
+    this.#violated = violated;
+  }
+
   /** A member has applied these, all of one revision. */
   applied(member: string, versions: readonly Version[]): void {
     const revision = versions[0]!.main;
@@ -79,15 +97,13 @@ export class CommittedLog {
       this.#violated(`${member} applies revision ${revision} after ${this.lastRevision}`);
       return;
     }
-    const changes = versions.map((version): Change => {
-      const { key, tombstone } = version;
-      const before = this.#kvs.get(key);
-      const kv = tombstone ? undefined : kvOf(version.keyValue());
-      if (kv === undefined) this.#kvs.delete(key);
-      else this.#kvs.set(key, kv);
-      return { revision, key, kv, before, record: Buffer.from(version.record) };
-    });
-    this.#revisions.push({ changes, atMs: this.#world.monotonicMs(), place: this.#world.nextPlace() });
+    const changes = versions.map((version) => ({
+      revision,
+      key: version.key,
+      kv: version.tombstone ? undefined : kvOf(version.keyValue()),
+      record: Buffer.from(version.record),
+    }));
+    this.append(changes, { atMs: this.#world.monotonicMs(), place: this.#world.nextPlace() });
   }
 }
 

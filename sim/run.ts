@@ -91,7 +91,14 @@ export async function runSeed({ seed, operations, trace: told }: RunOptions): Pr
     const clientCount = world.pick([6, 16, 48]);
     const clients = Array.from(
       { length: clientCount },
-      (_, i) => new SimClient({ world, cluster, recorded, keyCount, done: () => !working() }, `c${i}`),
+      (_, i) =>
+        new SimClient(
+          {
+            ...{ world, cluster, recorded, keyCount, done: () => !working() },
+            ask: (member: SimMember, timeoutMs, call) => ask(world, member, timeoutMs, call),
+          },
+          `c${i}`,
+        ),
     );
     const watchers = [
       { name: 'w0', key: firstKey, end: endKey },

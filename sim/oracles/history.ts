@@ -3,7 +3,7 @@
  * asked for; reads of the past are right; leases ran out no earlier than promised; and all of it together is linearizable.
  */
 import type { PastRead, Recorded } from '../clients.ts';
-import type { CommittedLog, Revision } from '../committed-log.ts';
+import type { Revision, RevisionLog } from '../committed-log.ts';
 import type { LeaseHeld } from '../leases.ts';
 import { leasePrefix } from '../leases.ts';
 import { checkHistory } from '../linearizability/check.ts';
@@ -21,7 +21,7 @@ import {
 type StoreOperation = Operation<Input, Output>;
 
 export interface HistoryDeps {
-  readonly log: CommittedLog;
+  readonly log: RevisionLog;
   readonly recorded: Recorded;
   readonly leases: readonly LeaseHeld[];
   readonly violated: (what: string) => void;
@@ -65,13 +65,13 @@ interface Expiry {
 
 /** Who made which revision. */
 class Claims {
-  readonly #log: CommittedLog;
+  readonly #log: RevisionLog;
   readonly #violated: (what: string) => void;
   readonly #claimed = new Set<number>();
   /** Revisions by a value that only one write has. */
   readonly #byValue = new Map<string, number>();
 
-  constructor(log: CommittedLog, violated: (what: string) => void) {
+  constructor(log: RevisionLog, violated: (what: string) => void) {
     this.#log = log;
     this.#violated = violated;
     for (const [number, { changes }] of log.entries())
@@ -177,9 +177,8 @@ class Claims {
   }
 
   #revisionOf(writes: readonly Write[]): number | undefined {
-    const [first] = writes;
-    if (first?.kind !== 'put') return undefined;
-    const revision = this.#byValue.get(first.value);
+    const put = writes.find((write) => write.kind === 'put');
+    const revision = put && this.#byValue.get(put.value);
     if (revision === undefined) return undefined;
     if (!makes(writes, this.#log.at(revision)!))
       this.#violated(`revision ${revision} has only a part of its transaction`);
@@ -239,7 +238,7 @@ function checkLeases(
     }
 }
 
-function checkPastReads(log: CommittedLog, reads: readonly PastRead[], violated: (what: string) => void): void {
+function checkPastReads(log: RevisionLog, reads: readonly PastRead[], violated: (what: string) => void): void {
   const waiting = [...reads].sort((a, b) => a.revision - b.revision);
   const kvs = new Map<string, Kv>();
   let revision = 1;

@@ -28,8 +28,6 @@ const table = {
   ],
   memberBadUrls: [Code.InvalidArgument, 'etcdserver: given member URLs are invalid'],
   memberNotFound: [Code.NotFound, 'etcdserver: member not found'],
-  /** Upstream has no code for it: members tell each other, clients hardly see it. */
-  memberRemoved: [Code.Unknown, 'membership: ID removed'],
   memberNotLearner: [Code.FailedPrecondition, 'etcdserver: can only promote a learner member'],
   learnerNotReady: [
     Code.FailedPrecondition,

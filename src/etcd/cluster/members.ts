@@ -63,7 +63,8 @@ export class Members {
    * @throws RpcError as upstream's
    */
   check({ type, nodeId, context }: ConfChange, learnersMax: number): void {
-    if (this.#removed.has(nodeId)) throw etcdError('memberRemoved');
+    // One that was removed stays so, and nobody is told of it by another name.
+    if (this.#removed.has(nodeId)) throw etcdError('memberNotFound');
     const known = this.#byId.get(nodeId);
     switch (type) {
       case ConfChangeType.ConfChangeAddNode:
