@@ -26,6 +26,7 @@ import {
 } from '#api-etcd/gen/rpc.ts';
 import type { CallOptions, Channel } from '#rpc/call.ts';
 import type { Clock } from '#std/clock.ts';
+import type { Method } from '#wire/grpc/service.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
 import { type WatchItem, type WatchOptions, WatchStream } from './watch-stream.ts';
 
@@ -50,27 +51,29 @@ export interface EtcdClient extends AsyncDisposable {
   requestProgress(): void;
 }
 
-/** The channel stays the caller's; disposing the client ends its watches. */
-export function createEtcdClient(channel: Channel, clock: Clock): EtcdClient {
+/**
+ * The channel stays the caller's; disposing the client ends its watches.
+ * @param timeoutMs deadline of every call that says none itself; watches and keep-alives have none
+ */
+export function createEtcdClient(channel: Channel, clock: Clock, timeoutMs?: number): EtcdClient {
   const watches = new WatchStream(channel, clock);
+  const unary = <I, O>(method: Method<I, O, 'unary'>, request: I, options?: CallOptions): Promise<O> =>
+    channel.unary(method, request, timeoutMs === undefined ? options : { timeoutMs, ...options });
   return {
-    range: (request, options) => channel.unary(KV.methods.range, RangeRequest.create(request), options),
-    put: (request, options) => channel.unary(KV.methods.put, PutRequest.create(request), options),
-    deleteRange: (request, options) =>
-      channel.unary(KV.methods.deleteRange, DeleteRangeRequest.create(request), options),
-    txn: (request, options) => channel.unary(KV.methods.txn, TxnRequest.create(request), options),
-    compact: (request, options) => channel.unary(KV.methods.compact, CompactionRequest.create(request), options),
-    leaseGrant: (request, options) =>
-      channel.unary(Lease.methods.leaseGrant, LeaseGrantRequest.create(request), options),
-    leaseRevoke: (request, options) =>
-      channel.unary(Lease.methods.leaseRevoke, LeaseRevokeRequest.create(request), options),
+    range: (request, options) => unary(KV.methods.range, RangeRequest.create(request), options),
+    put: (request, options) => unary(KV.methods.put, PutRequest.create(request), options),
+    deleteRange: (request, options) => unary(KV.methods.deleteRange, DeleteRangeRequest.create(request), options),
+    txn: (request, options) => unary(KV.methods.txn, TxnRequest.create(request), options),
+    compact: (request, options) => unary(KV.methods.compact, CompactionRequest.create(request), options),
+    leaseGrant: (request, options) => unary(Lease.methods.leaseGrant, LeaseGrantRequest.create(request), options),
+    leaseRevoke: (request, options) => unary(Lease.methods.leaseRevoke, LeaseRevokeRequest.create(request), options),
     async leaseKeepAlive(id, options) {
       await using call = channel.open(Lease.methods.leaseKeepAlive, options);
       call.send({ id: id });
       for await (const answer of call.messages) return answer;
       throw new RpcError(Code.Unavailable, 'the keep-alive stream ended without an answer');
     },
-    status: (options) => channel.unary(Maintenance.methods.status, {}, options),
+    status: (options) => unary(Maintenance.methods.status, {}, options),
     watch: (options) => watches.watch(options),
     requestProgress: () => watches.requestProgress(),
     [Symbol.asyncDispose]: () => watches[Symbol.asyncDispose](),

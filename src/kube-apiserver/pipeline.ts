@@ -2,9 +2,9 @@
  * The way of a request through the server, as data: named stages in upstream's order, each a function around the next. Whoever wants to
  * know what happens to a request reads the list in `start.ts`. Source: DefaultBuildHandlerChain of k8s.io/apiserver.
  */
-import { internalError, StatusError } from '#kube-machinery/status.ts';
+import { internalError, StatusError, timeoutError } from '#kube-machinery/status.ts';
 import { type HttpHandler, type HttpRequest, type HttpResponse, header } from '#transport/http.ts';
-import { RpcError } from '#wire/grpc/status.ts';
+import { Code, RpcError } from '#wire/grpc/status.ts';
 import { type RequestInfo, requestInfoOf } from './request-info.ts';
 import { isPretty } from './rest/scope.ts';
 import { negotiate, type Representation } from './serialize/media.ts';
@@ -52,8 +52,13 @@ export function createPipeline(
 /** Every failure as the one kind clients know. */
 function statusErrorOf(error: unknown): StatusError {
   if (error instanceof StatusError) return error;
-  if (error instanceof RpcError) return internalError(error.message);
+  if (error instanceof RpcError)
+    return error.code === Code.DeadlineExceeded ? allottedTimeoutError() : internalError(error.message);
   return internalError(error);
+}
+
+export function allottedTimeoutError(): StatusError {
+  return timeoutError('request did not complete within the allotted timeout');
 }
 
 export function errorResponse(error: StatusError, request: HttpRequest, info: RequestInfo): HttpResponse {

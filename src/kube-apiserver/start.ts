@@ -42,6 +42,7 @@ import { createOpenApi } from './openapi/openapi.ts';
 import { createPipeline, type Handler, type RequestContext, type Stage } from './pipeline.ts';
 import type { ObjectReader } from './reader.ts';
 import { ResourceRegistry } from './registry.ts';
+import { requestTimeout, requestTimeoutMs } from './request-timeout.ts';
 import { BookmarkTimer } from './rest/bookmark-timer.ts';
 import { dispatch } from './rest/dispatch.ts';
 import type { RecordedWrite, RestDeps } from './rest/scope.ts';
@@ -122,7 +123,7 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
   const { clock, prng, log } = deps;
   const audiences = config.apiAudiences ?? [config.serviceAccountIssuer];
 
-  const etcd = scope.use(createEtcdClient(deps.etcd, clock));
+  const etcd = scope.use(createEtcdClient(deps.etcd, clock, requestTimeoutMs));
   const store = createObjectStore(etcd);
   const cache = scope.use(await WatchCache.start({ etcd, store, clock, warn: log }));
   const registry = new ResourceRegistry();
@@ -251,6 +252,7 @@ async function wire(config: ApiserverConfig, deps: ApiserverDeps, scope: Scope):
 
   // The order is upstream's; what is not built yet has its place in the comment.
   const stages: readonly Stage[] = [
+    requestTimeout(clock),
     {
       name: 'Authentication',
       run: async (context, next) => next({ ...context, user: await authenticate(context.request) }),
