@@ -22,6 +22,7 @@ export interface FaultCounts {
   clockJumps: number;
   membershipChanges: number;
   leaderMoves: number;
+  overthrows: number;
   compactions: number;
 }
 
@@ -37,6 +38,7 @@ export const noFaults = (): FaultCounts => ({
   clockJumps: 0,
   membershipChanges: 0,
   leaderMoves: 0,
+  overthrows: 0,
   compactions: 0,
 });
 
@@ -71,6 +73,7 @@ const faults: readonly (readonly [number, Fault])[] = [
   [3, jumpClock],
   [16, changeMembers],
   [5, moveLeader],
+  [12, overthrow],
   [8, compact],
 ];
 const total = faults.reduce((sum, [weight]) => sum + weight, 0);
@@ -246,6 +249,31 @@ async function moveLeader(deps: FaultDeps): Promise<void> {
     channel.unary(Maintenance.methods.moveLeader, { targetID: idOf(target)! }),
   );
   if (ending.kind === 'answered') counts.leaderMoves++;
+}
+
+/**
+ * Leaders one after the other, each before it has written much: the first is cut off with what only it has, the second dies as soon as it leads, then the first is back.
+ * Their logs end differently, at about the same index.
+ */
+async function overthrow(deps: FaultDeps): Promise<void> {
+  const { world, cluster, network, counts, trace } = deps;
+  const { leader } = cluster;
+  if (leader === undefined || cluster.serving.length < 3) return;
+  counts.overthrows++;
+  const id = idOf(leader)!;
+  const others = cluster.serving.filter((member) => member !== leader).map((member) => idOf(member)!);
+  trace(`overthrow ${leader.name}`);
+  const mend = network.cut(others.flatMap((other) => [[id, other] as const, [other, id] as const]));
+  for (let leftMs = 5000; leftMs > 0 && cluster.leader === leader; leftMs -= 5) await sleep(world, 5);
+  await sleep(world, world.between(0, 30));
+  const next = cluster.leader;
+  if (next !== undefined && next !== leader && world.chance(800)) {
+    counts.crashes++;
+    cluster.kill(next);
+  }
+  await sleep(world, world.between(0, 300));
+  mend();
+  trace('heal');
 }
 
 async function compact({ world, cluster, log, counts, trace }: FaultDeps): Promise<void> {

@@ -76,7 +76,7 @@ export async function runSeed({ seed, operations, trace: told }: RunOptions): Pr
     const size = world.pick([1, 3, 3, 3, 3, 5, 5]);
     const recorded: Recorded = { operations: [], pastReads: [], unknown: 0, refused: 0 };
     const config = {
-      logFileBytes: 256 << 10,
+      logFileBytes: world.pick([16, 64, 256]) << 10,
       checkpointLogBytesMin: world.pick([8, 32, 128]) << 10,
       snapshotCatchUpEntries: world.pick([10, 50, 500]),
       progressNotifyIntervalMs: 1000,
@@ -89,6 +89,7 @@ export async function runSeed({ seed, operations, trace: told }: RunOptions): Pr
     const watches: WatchCounts = { events: 0, resumed: 0, progress: 0, compacted: 0 };
     const keyCount = world.between(3, 9);
     const clientCount = world.pick([6, 16, 48]);
+    const holderCount = world.pick([2, 2, 8]);
     const clients = Array.from(
       { length: clientCount },
       (_, i) =>
@@ -112,8 +113,15 @@ export async function runSeed({ seed, operations, trace: told }: RunOptions): Pr
     const all: Promise<void>[] = [
       ...clients.map((client) => client.run()),
       ...watchers.map((watcher) => watcher.run()),
-      ...['l0', 'l1'].map((name) =>
-        holdLeases({ world, cluster, held: leases, operations: recorded.operations, name, done: () => !working() }),
+      ...Array.from({ length: holderCount }, (_, i) =>
+        holdLeases({
+          world,
+          cluster,
+          held: leases,
+          operations: recorded.operations,
+          name: `l${i}`,
+          done: () => !working(),
+        }),
       ),
       ...[0, 1].map(() =>
         makeFaults({

@@ -196,9 +196,11 @@ export class SimNetwork {
     const target = this.#reachable(memberId, message.to);
     if (target === undefined) throw new Error('unreachable');
     const endsAt = this.weather.lossPermille > 0 && this.#world.chance(100) ? this.#world.between(0, pages.length) : -1;
+    // A way that is cut, or an end that is gone, breaks off what is half sent.
+    const arrives = () => this.#reachable(memberId, message.to) === target && from.clock.alive;
     const arriving = (async function* () {
       for (const [i, page] of pages.entries()) {
-        if (i === endsAt) throw new Error('cut off');
+        if (i === endsAt || !arrives()) throw new Error('cut off');
         yield page;
       }
     })();
@@ -206,6 +208,8 @@ export class SimNetwork {
       target.host.events.receiveSnapshot(Message.decode(bytes), arriving, database.bytes),
       target.clock.killed.then(() => Promise.reject(new Error('connection lost'))),
     ]);
+    // The sender hears of it only if the way back is open.
+    if (this.#reachable(message.to, memberId) === undefined) throw new Error('connection lost');
   }
 
   #travel(from: Endpoint, ms: number): Promise<void> {
