@@ -5,7 +5,14 @@ import { test } from 'node:test';
 import { testsOf } from './changed.ts';
 
 const root = new URL('..', import.meta.url).pathname;
-const tests = ['src/wire/tar/tar.test.ts', 'src/raft/quorum.test.ts', 'src/mvcc/store.test.ts', 'tools/docs.test.ts'];
+const tests = [
+  'src/wire/tar/tar.test.ts',
+  'src/raft/quorum.test.ts',
+  'src/raft/interaction.test.ts',
+  'src/mvcc/store.test.ts',
+  'conformance/kube-api/killed-server.test.ts',
+  'tools/docs.test.ts',
+];
 const of = (...changed: string[]) =>
   testsOf(
     root,
@@ -14,10 +21,18 @@ const of = (...changed: string[]) =>
   ).map((path) => path.slice(root.length));
 
 test('a file, what it is tested by, and what imports it further away', () => {
-  assert.deepEqual(of('src/wire/tar/reader.ts'), ['src/wire/tar/tar.test.ts']);
+  const [tar, , , store, launched] = tests;
+  // A test that starts a launcher runs the whole product.
+  assert.deepEqual(of('src/wire/tar/reader.ts'), [tar, launched]);
   assert.deepEqual(of('src/raft/quorum.test.ts'), ['src/raft/quorum.test.ts']);
-  assert.deepEqual(of('src/mvcc/segments.ts'), ['src/mvcc/store.test.ts']);
-  assert.deepEqual(of('src/kubelet/backoff.ts'), []);
+  assert.deepEqual(of('src/mvcc/segments.ts'), [store, launched]);
+  assert.deepEqual(of('src/kubelet/backoff.test.ts'), []);
+});
+
+test('a file of a folder that a test reads', () => {
+  assert.deepEqual(of('src/raft/traces/restart.txt'), ['src/raft/interaction.test.ts']);
+  assert.deepEqual(of('src/raft/traces/a-new-one.txt'), ['src/raft/interaction.test.ts']);
+  assert.deepEqual(of('src/raft/traces.txt'), []);
 });
 
 test('pages and the steps that run their lines', () => {

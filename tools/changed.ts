@@ -6,7 +6,10 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 
-/** Paths from the root; undefined where git cannot tell: not a clone, or no git on this machine. */
+/**
+ * Paths from the root, the old ones of files that were moved among them; undefined where git cannot tell, and every test counts: not a clone, no git on this
+ * machine, no main line, or one that has nothing in common with the branch.
+ */
 export function changedFiles(root: string): Set<string> | undefined {
   const git = (...args: string[]) => {
     const { status, stdout } = spawnSync('git', ['-C', root, ...args], { encoding: 'utf8' });
@@ -14,11 +17,11 @@ export function changedFiles(root: string): Set<string> | undefined {
   };
   const base = ['origin/HEAD', 'main'].map((name) => git('merge-base', 'HEAD', name)?.trim()).find(Boolean);
   const lists = [
-    base === undefined ? undefined : git('diff', '--name-only', base),
-    git('ls-files', '--others', '--exclude-standard'),
+    base === undefined ? undefined : git('diff', '--name-only', '--no-renames', '--relative', '-z', base),
+    git('ls-files', '--others', '--exclude-standard', '-z'),
   ];
   if (lists.includes(undefined)) return undefined;
-  return new Set(lists.flatMap((list) => list!.split('\n')).filter((path) => path !== ''));
+  return new Set(lists.flatMap((list) => list!.split('\0')).filter((path) => path !== ''));
 }
 
 /**
@@ -31,10 +34,14 @@ export function testsOf(root: string, tests: readonly string[], changed: Readonl
     (path) => path.endsWith('.md') || path.startsWith('e2e/') || path === '.ci/run',
   );
   const graph = new Map<string, readonly string[]>();
+  const isChanged = (path: string) => {
+    const name = relative(root, path);
+    return changed.has(name) || (name !== '' && [...changed].some((each) => each.startsWith(`${name}/`)));
+  };
   return tests.filter((test) => {
     const name = relative(root, test);
     if (documentation && name === 'tools/docs.test.ts') return true;
-    return reaches(test, (path) => changed.has(relative(root, path)), join(root, 'src'), graph);
+    return reaches(test, isChanged, join(root, 'src'), graph);
   });
 }
 
@@ -58,11 +65,15 @@ function reaches(
   return false;
 }
 
-/** Files that a file names: by `import`, `export ... from`, `import()`, and by `new URL(..., import.meta.url)`. */
-function importsOf(path: string, source: string): string[] {
-  if (!path.endsWith('.ts') || !existsSync(path)) return [];
-  const names = readFileSync(path, 'utf8').matchAll(/(?:from|import|import\(|new URL\()\s*'([#.][^']+)'/g);
-  return [...names].map(([, name]) =>
-    name!.startsWith('#') ? join(source, name!.slice(1)) : resolve(path, '..', name!),
-  );
+/**
+ * Files and folders that a file names, from where it stands or by the part they belong to: what it imports, what it reads, starts or runs in a thread. A launcher runs
+ * the whole product.
+ */
+export function importsOf(path: string, source: string): string[] {
+  if (!existsSync(path)) return [];
+  if (path.startsWith(join(source, '../bin/'))) return [join(source, 'commands/main.ts')];
+  if (!path.endsWith('.ts')) return [];
+  const text = readFileSync(path, 'utf8');
+  const names = [...text.matchAll(/'((?:#[\w-]+|\.\.?)\/[^'\n]*)'/g), ...text.matchAll(/new URL\(\s*'([^'\n]+)'/g)];
+  return names.map(([, name]) => (name!.startsWith('#') ? join(source, name!.slice(1)) : resolve(path, '..', name!)));
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { commandLines, documentationPages, fencedBlocks, runLines } from './docs.ts';
@@ -74,4 +75,52 @@ test('lines are found in blocks and in tables of commands, and nowhere else', ()
     fencedBlocks('x.md', markdown).map(({ language, place }) => `${place} ${language}`),
     ['x.md:2 ', 'x.md:17 ts'],
   );
+});
+
+test('no way of writing it hides a line', () => {
+  for (const [markdown, ...expected] of [
+    ['```bash\na\n```', 'a'],
+    ['```console\n$ a\n```', '$ a'],
+    ['``` sh title="x"\na\n```\nb\n```ts\nc\n```', 'a'],
+    ['~~~\na\n```\nb\n~~~\nc', 'a', '```', 'b'],
+    ['````\n```\na\n```\n````', '```', 'a', '```'],
+    ['- item\n  ```\n  a\n  ```\n', 'a'],
+    ['```\nnever closed', 'never closed'],
+    ['| Commands | what |\n| :--- | --- |\n| `a \\| b` | x |', 'a | b'],
+    ['| command | what |\n|---|---|\n| a b | x |', 'a b'],
+  ] as const)
+    assert.deepEqual(
+      commandLines('x.md', markdown).map(({ text }) => text),
+      expected,
+      markdown,
+    );
+});
+
+test('only what CI runs counts: phases, their scripts and what those import, and tests', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'docs-'));
+  try {
+    const files = {
+      '.ci/run':
+        '# phase old bin/node e2e/old.ts\nphase --second-try "a b" bin/node e2e/a.ts --x\n  phase check npm run check\n',
+      'e2e/a.ts': "import './steps.ts';\nawait documented('by a phase');\nawait documented(`whole`);\n",
+      'e2e/steps.ts': "scene.doc('by an import');\n",
+      'e2e/old.ts': "documented('by nobody');\n",
+      'e2e/b.root.test.ts': "startDocumented('by a test');\n// documented('a comment');\n",
+    };
+    for (const [name, text] of Object.entries(files)) {
+      mkdirSync(join(folder, name, '..'), { recursive: true });
+      writeFileSync(join(folder, name), text);
+    }
+    assert.deepEqual([...runLines(folder).keys()].sort(), [
+      '.ci/run',
+      'bin/node e2e/a.ts --x',
+      'by a phase',
+      'by a test',
+      'by an import',
+      'npm run check',
+      'whole',
+    ]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
