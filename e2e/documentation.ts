@@ -1,5 +1,6 @@
 /**
- * Lines of the documentation that need no cluster: etcd alone with backup and restore, and the loop of whoever works on Wherry, on a clone of this checkout.
+ * Lines of the documentation that need no cluster: etcd alone with backup and restore, the loop of whoever works on Wherry, on a clone of this checkout, and the
+ * simulation.
  * `first-pod.ts`, `fresh-machine.ts` and `.ci/run` run the others. In namespaces of its own; needs the right to make them.
  *
  *     bin/node e2e/documentation.ts
@@ -10,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { documented, startDocumented } from './documented.ts';
 import { enterOwnNamespaces } from './own-namespaces.ts';
-import { eventually, run } from './shell.ts';
+import { eventually, type Running, run } from './shell.ts';
 import { createSteps } from './steps.ts';
 
 enterOwnNamespaces();
@@ -30,10 +31,17 @@ const serves = () =>
     ({ stdout, stderr }) => `${stdout}${stderr}`.includes('is healthy'),
   );
 
+/** As upstream's it closes all, and then dies of the signal. */
+const ends = async (etcd: Running) => {
+  await etcd.interrupt();
+  assert.equal(etcd.child.signalCode, 'SIGINT', etcd.output());
+  assert.match(etcd.output(), /"received signal; shutting down","signal":"interrupt"/);
+};
+
 await step('etcd by npx', async () => {
   const etcd = startDocumented('npx wherry etcd', { env, more: ['--data-dir', join(home, 'by-npx')] });
   await serves();
-  await etcd.interrupt();
+  await ends(etcd);
 });
 await step('etcd: a backup of one, which another goes on from', async () => {
   const line =
@@ -45,7 +53,7 @@ await step('etcd: a backup of one, which another goes on from', async () => {
   await serves();
   await run('wherry', ['etcdctl', 'put', 'key', 'value'], { env });
   await documented('wherry etcdctl snapshot save FILE', { env, words: { FILE: snapshot } });
-  await etcd.interrupt();
+  await ends(etcd);
   const { stdout } = await documented('wherry etcdutl snapshot status FILE', { env, words: { FILE: snapshot } });
   assert.match(stdout, /, 2, \d+, /);
   await documented('wherry etcdutl snapshot restore FILE --data-dir DIR --bump-revision 1000000000 --mark-compacted', {
@@ -55,7 +63,7 @@ await step('etcd: a backup of one, which another goes on from', async () => {
   const restored = startDocumented(line, { env, words: { DIR: join(home, 'second') } });
   await serves();
   assert.equal((await run('wherry', ['etcdctl', 'get', 'key'], { env })).stdout, 'key\nvalue\n');
-  await restored.interrupt();
+  await ends(restored);
 });
 
 await step('the loop on a clean clone: generated code, check and format leave it as it is', async () => {
@@ -92,6 +100,23 @@ await step('the loop on a clean clone: generated code, check and format leave it
   } finally {
     await run('umount', [packages]);
   }
+});
+await step('the simulation: seeds in a row, one of them again, a planted bug', async () => {
+  const options = { env, more: ['--operations=500'], timeoutMs: 120_000 };
+  const row = await documented('bin/node sim/main.ts --seeds=N --from=SEED', {
+    ...options,
+    words: { N: '2', SEED: '11' },
+  });
+  assert.match(row.stdout, /^2 seeds from 11, /);
+  const again = await documented('bin/node sim/main.ts --seed=N --trace', { ...options, words: { N: '11' } });
+  assert.match(again.stdout, /^\d+\.\d\d start m0$/m);
+  assert.match(again.stdout, /"seed":11,.*"violations":0\b/);
+  const planted = await documented('bin/node sim/mutants.ts NAME', {
+    ...options,
+    more: [],
+    words: { NAME: 'progress-ahead-of-events' },
+  });
+  assert.match(planted.stdout, /^caught progress-ahead-of-events .*\n1 of 1 planted bugs caught\n$/m);
 });
 rmSync(home, { recursive: true });
 process.exitCode = finish();
