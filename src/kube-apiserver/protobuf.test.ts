@@ -85,6 +85,38 @@ test('every kind that has a protobuf form is read and listed in it', async (t) =
   }
 });
 
+test('a long list is made in slices and sent in pieces, and says the same', async () => {
+  await using scope = new Scope();
+  const { call, send } = await startInMemoryApiserver(scope);
+  const maps = '/api/v1/namespaces/default/configmaps';
+  const count = 400;
+  for (let i = 0; i < count; i++)
+    await call('POST', maps, { body: { metadata: { name: `m${i}` }, data: { text: 'x'.repeat(2000) } } });
+  let turns = 0;
+  let listed = false;
+  const turn = () => {
+    turns++;
+    if (!listed) setImmediate(turn);
+  };
+  setImmediate(turn);
+  const list = await send('GET', `${maps}?resourceVersion=0`, { accept });
+  listed = true;
+  // Others had their turns while it was made.
+  assert.ok(turns >= 10, `${turns} turns`);
+  assert.ok(!(list.body instanceof Uint8Array));
+  const pieces = await Array.fromAsync(list.body);
+  assert.ok(pieces.length > 2);
+  const { kind, items } = listOf(Buffer.concat(pieces));
+  assert.equal(kind, 'ConfigMapList');
+  const names = items.map(
+    (item) => (decodeProtobufObject(envelope('v1', 'ConfigMap', item)) as unknown as KubeObject).metadata.name,
+  );
+  assert.equal(new Set(names).size, count);
+  // A short one is whole.
+  const short = await send('GET', `${maps}?limit=2`, { accept });
+  assert.ok(short.body instanceof Uint8Array);
+});
+
 test('a watch in protobuf has frames; bookmarks and the end of time come in them, too', {
   timeout: 10_000,
 }, async () => {

@@ -4,11 +4,12 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import test from 'node:test';
 import { Reader } from '#wire/protobuf/reader.ts';
 import {
-  encodeListMessage,
   encodeMessage,
   encodeStatus,
   envelope,
   hasProtobuf,
+  listEnvelope,
+  listItemHead,
   watchFrame,
 } from './protobuf-encoder.ts';
 import { decodeProtobufObject } from './protobuf-object.ts';
@@ -41,7 +42,20 @@ test("upstream's protobuf fixtures are written as upstream writes them", {
 test('a list holds its items; a frame of a watch its length, type and object; a status is one', () => {
   const gvk = { group: '', version: 'v1', kind: 'ConfigMap' };
   const item = encodeMessage(gvk, { metadata: { name: 'a' }, data: { b: 'c' } });
-  const list = encodeListMessage({ resourceVersion: '7', remainingItemCount: 300 }, [item, item]);
+  const itemHead = listItemHead(item.length);
+  const { head, tail } = listEnvelope(
+    'v1',
+    'ConfigMapList',
+    { resourceVersion: '7', remainingItemCount: 300 },
+    2 * (itemHead.length + item.length),
+  );
+  const whole = Buffer.concat([head, itemHead, item, itemHead, item, tail]);
+  const unknown = new Reader(whole.subarray(4));
+  assert.equal(unknown.uint32(), 10);
+  unknown.bytesField();
+  assert.equal(unknown.uint32(), 18);
+  const list = unknown.bytesField();
+  assert.deepEqual(whole, envelope('v1', 'ConfigMapList', list));
   const r = new Reader(list);
   assert.equal(r.uint32(), 10);
   const outer = r.enter();
@@ -52,6 +66,9 @@ test('a list holds its items; a frame of a watch its length, type and object; a 
   r.leave(outer);
   assert.equal(r.uint32(), 18);
   assert.deepEqual(r.bytesField(), item);
+  assert.equal(r.uint32(), 18);
+  assert.deepEqual(r.bytesField(), item);
+  assert.equal(r.position, r.end);
 
   const frame = watchFrame('ADDED', envelope('v1', 'ConfigMap', item));
   assert.equal(frame.readUInt32BE(0), frame.length - 4);

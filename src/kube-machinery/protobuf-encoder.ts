@@ -45,18 +45,33 @@ export interface ListMetadata {
   readonly remainingItemCount?: number;
 }
 
-/** The message of a list. @param items messages of objects */
-export function encodeListMessage(metadata: ListMetadata, items: readonly Uint8Array[]): Buffer {
-  let bytes = 256;
-  for (const { length } of items) bytes += length + 6;
-  const writer = new BackwardWriter(bytes);
-  for (let i = items.length - 1; i >= 0; i--) {
-    writer.bytes(items[i]!);
-    writer.tag(2, 2);
-  }
-  const before = writer.length;
-  writeListMetadata(writer, metadata);
-  writer.message(1, before);
+/**
+ * What stands before and after the items of a list, envelope included: the items themselves may be many and are written one by one, each as
+ * {@link listItemHead} and its message.
+ * @param itemsBytes of all items with their heads
+ */
+export function listEnvelope(
+  apiVersion: string,
+  kind: string,
+  metadata: ListMetadata,
+  itemsBytes: number,
+): { readonly head: Buffer; readonly tail: Buffer } {
+  const tail = new BackwardWriter(8);
+  writeContentForms(tail);
+  const head = new BackwardWriter();
+  writeListMetadata(head, metadata);
+  head.message(1, 0);
+  head.uint32(head.length + itemsBytes);
+  head.tag(2, 2);
+  writeType(head, apiVersion, kind);
+  return { head: head.finish(), tail: tail.finish() };
+}
+
+/** Before the message of an item. */
+export function listItemHead(messageBytes: number): Buffer {
+  const writer = new BackwardWriter(8);
+  writer.uint32(messageBytes);
+  writer.tag(2, 2);
   return writer.finish();
 }
 
@@ -72,17 +87,26 @@ function writeListMetadata(writer: BackwardWriter, metadata: ListMetadata): void
 /** What is sent: the envelope with the message in it. */
 export function envelope(apiVersion: string, kind: string, message: Uint8Array): Buffer {
   const writer = new BackwardWriter(message.length + 128);
-  // Encoding and type of the content: none is said, and both are written.
-  text(writer, 4, '');
-  text(writer, 3, '');
+  writeContentForms(writer);
   writer.bytes(message);
   writer.tag(2, 2);
+  writeType(writer, apiVersion, kind);
+  return writer.finish();
+}
+
+/** Encoding and type of the content: none is said, and both are written. */
+function writeContentForms(writer: BackwardWriter): void {
+  text(writer, 4, '');
+  text(writer, 3, '');
+}
+
+/** The beginning of the envelope. */
+function writeType(writer: BackwardWriter, apiVersion: string, kind: string): void {
   const before = writer.length;
   text(writer, 2, kind);
   text(writer, 1, apiVersion);
   writer.message(1, before);
   writer.raw(magic);
-  return writer.finish();
 }
 
 /** A frame of a watch: its length, and a WatchEvent. @param object with its envelope */

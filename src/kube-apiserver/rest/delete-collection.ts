@@ -29,5 +29,5 @@ export async function deleteCollection(scope: RestScope): Promise<HttpResponse> 
   };
   await Promise.all(Array.from({ length: Math.min(parallelMax, items.length) }, worker));
   const { resourceVersion } = meta;
-  return respond(scope, 200, encodeList(items, { ...(resourceVersion && { resourceVersion }) }, context));
+  return respond(scope, 200, await encodeList(items, { ...(resourceVersion && { resourceVersion }) }, context));
 }

@@ -25,7 +25,7 @@ export async function list(scope: RestScope): Promise<HttpResponse> {
   const context = encodeContextOf(scope);
   const options = listOptionsOf(withName(info.query, info.name), served);
   const { items, meta } = await listStored(scope, options);
-  return respond(scope, 200, encodeList(items, meta, context));
+  return respond(scope, 200, await encodeList(items, meta, context));
 }
 
 /** A list under a name is a list of that one. */

@@ -4,7 +4,6 @@
  */
 import { apiVersionOf } from '#api-kube/resource.ts';
 import {
-  encodeListMessage,
   encodeMessage,
   encodePartialMessage,
   encodeStatus,
@@ -13,9 +12,11 @@ import {
   watchFrame,
 } from '#kube-machinery/protobuf-encoder.ts';
 import type { Status } from '#kube-machinery/status.ts';
+import type { HttpResponse } from '#transport/http.ts';
 import type { KubeObject } from '../object.ts';
 import type { StoredObject } from '../storage/stored-object.ts';
 import { atRevision, type EncodeContext, servedOf, type WatchEvent } from './encode-context.ts';
+import { encodeListProtobuf } from './list-protobuf.ts';
 import type { ListMeta } from './partial-metadata.ts';
 
 const partial = { apiVersion: 'meta.k8s.io/v1', kind: 'PartialObjectMetadata' };
@@ -51,11 +52,15 @@ export function protobufItem(item: StoredObject, context: EncodeContext): Buffer
   return envelope(apiVersion, kind, itemMessage(item, context));
 }
 
-export function protobufList(items: readonly StoredObject[], meta: ListMeta, context: EncodeContext): Buffer {
+/** Long lists are made in slices, and handed on in pieces. */
+export function protobufList(
+  items: readonly StoredObject[],
+  meta: ListMeta,
+  context: EncodeContext,
+): Promise<HttpResponse['body']> {
   const { apiVersion, kind } = typeOf(context);
-  const messages = items.map((item) => itemMessage(item, context));
   const listKind = context.representation.as === 'Object' ? context.served.resource.listKind : `${kind}List`;
-  return envelope(apiVersion, listKind, encodeListMessage(meta, messages));
+  return encodeListProtobuf(items, (item) => itemMessage(item, context), { apiVersion, kind: listKind, meta });
 }
 
 export function protobufEvent({ type, item, revision, change }: WatchEvent, context: EncodeContext): Buffer {

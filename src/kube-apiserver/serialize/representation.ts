@@ -73,10 +73,14 @@ function jsonOf({ kind, apiVersion, ...rest }: KubeObject): Buffer {
   return Buffer.from(JSON.stringify({ kind, apiVersion, ...rest }));
 }
 
-export function encodeList(items: readonly StoredObject[], meta: ListMeta, context: EncodeContext): Encoded {
+export async function encodeList(
+  items: readonly StoredObject[],
+  meta: ListMeta,
+  context: EncodeContext,
+): Promise<Encoded> {
   const { representation, served, include, nowMs } = context;
   const type = { kind: served.resource.listKind, apiVersion: apiVersionOf(served.resource) };
-  if (isProtobuf(context)) return { contentType: protobufType, body: protobufList(items, meta, context) };
+  if (isProtobuf(context)) return { contentType: protobufType, body: await protobufList(items, meta, context) };
   if (isPlainJson(representation) && !served.conversion)
     return { contentType: 'application/json', body: encodeListJson(items, { ...type, metadata: meta }) };
   const objects = items.map((item) => servedOf(item, served));
