@@ -90,14 +90,16 @@ export function createFetch({
           push: (sink) => pushIncoming(incoming, sink),
         }),
       );
-      outgoing.on('upgrade', (incoming, socket, head) =>
+      outgoing.on('upgrade', (incoming, socket, head) => {
+        // From here on Node does not listen: one that breaks before it is joined must not be the end of the process.
+        socket.on('error', () => {});
         resolve({
           status: incoming.statusCode!,
           headers: headersOf(incoming),
           body: emptyBytes,
           upgrade: (connection, early) => join(connection, early, socket, head),
-        }),
-      );
+        });
+      });
       outgoing.on('error', reject);
       sendBody(body, first, outgoing).catch((error: unknown) => {
         outgoing.destroy();

@@ -3,6 +3,7 @@ import type { Header } from '#wire/hpack/decoder.ts';
 import { encodeHeaders } from '#wire/hpack/encoder.ts';
 import type { Http2Stream, StreamHandler } from '#wire/http2/connection.ts';
 import { ErrorCode } from '#wire/http2/frame.ts';
+import { discard } from './discard.ts';
 import type { HttpHandler, HttpPeer, HttpResponse } from './http.ts';
 
 /** Response bytes that may wait for the peer's window. */
@@ -71,6 +72,7 @@ async function send(
   onWritable: (resolve: () => void) => void,
 ): Promise<void> {
   if (response.upgrade !== undefined) {
+    discard(response);
     stream.sendHeaders(encodeHeaders([[':status', '501']]), true);
     return;
   }

@@ -10,6 +10,7 @@ import { systemClock } from '#host/clock.ts';
 import type { Header } from '#wire/hpack/decoder.ts';
 import type { ConnectionLimits, Http2Connection, Http2Stream, StreamHandler } from '#wire/http2/connection.ts';
 import { preface } from '#wire/http2/frame.ts';
+import { discard } from './discard.ts';
 import type { HeaderList, HttpHandler, HttpPeer, HttpResponse } from './http.ts';
 import { respondOnStream } from './http2-exchange.ts';
 import { joinSocket } from './http2-socket.ts';
@@ -285,27 +286,28 @@ function serveUpgrade(handler: HttpHandler, request: IncomingMessage, socket: Du
   const gone = new AbortController();
   socket.on('close', () => gone.abort(new Error('client disconnected')));
   socket.on('error', () => {});
-  ask(handler, request, gone.signal).then(
-    async (answer) => {
-      const lines = [
-        `HTTP/1.1 ${answer.status} ${answer.upgrade === undefined ? 'Refused' : 'Switching Protocols'}`,
-        ...answer.headers.map(([name, value]) => `${name}: ${value}`),
-      ];
-      if (answer.upgrade !== undefined) {
-        socket.write(`${lines.join('\r\n')}\r\n\r\n`);
-        answer.upgrade(socket, head);
-        return;
-      }
-      const body = answer.body instanceof Uint8Array ? answer.body : Buffer.concat(await Array.fromAsync(answer.body));
-      socket.end(
-        Buffer.concat([
-          Buffer.from(`${lines.join('\r\n')}\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n`),
-          body,
-        ]),
-      );
-    },
-    () => socket.destroy(),
-  );
+  const serve = async () => {
+    const answer = await ask(handler, request, gone.signal);
+    // Its close was told to the request; what takes the connection over now would wait for another one.
+    if (socket.destroyed) return discard(answer);
+    const lines = [
+      `HTTP/1.1 ${answer.status} ${answer.upgrade === undefined ? 'Refused' : 'Switching Protocols'}`,
+      ...answer.headers.map(([name, value]) => `${name}: ${value}`),
+    ];
+    if (answer.upgrade !== undefined) {
+      socket.write(`${lines.join('\r\n')}\r\n\r\n`);
+      answer.upgrade(socket, head);
+      return;
+    }
+    const body = answer.body instanceof Uint8Array ? answer.body : Buffer.concat(await Array.fromAsync(answer.body));
+    socket.end(
+      Buffer.concat([
+        Buffer.from(`${lines.join('\r\n')}\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n`),
+        body,
+      ]),
+    );
+  };
+  serve().catch(() => socket.destroy());
 }
 
 function ask(handler: HttpHandler, request: IncomingMessage, signal: AbortSignal): Promise<HttpResponse> {

@@ -14,7 +14,10 @@ export function roomIn(stream: Writable): Promise<void> {
   });
 }
 
-/** Makes two connections one: what comes in at one end goes out at the other, with its end. A connection that breaks takes the other along. */
+/**
+ * Makes two connections one: what comes in at one end goes out at the other, with its end. A connection that breaks, or has broken before, takes
+ * the other along.
+ */
 export function relay(a: Duplex, b: Duplex): void {
   for (const [from, to] of [
     [a, b],
@@ -27,6 +30,11 @@ export function relay(a: Duplex, b: Duplex): void {
       if (!from.readableEnded || to.writableFinished) to.destroy();
       else to.once('finish', () => to.destroy());
     });
+  }
+  // It will not say so again.
+  if (a.destroyed || b.destroyed) {
+    a.destroy();
+    b.destroy();
   }
 }
 

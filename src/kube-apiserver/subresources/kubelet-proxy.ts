@@ -4,6 +4,7 @@
  * WebSocket, as port-forwarding does, is taken out of it first; streams of a WebSocket before a node that has only SPDY are translated (KEP-4006).
  */
 import { badRequestError, failure, notFoundError, serviceUnavailableError } from '#kube-machinery/status.ts';
+import { discard } from '#transport/discard.ts';
 import type { HeaderList, HttpHandler, HttpRequest, HttpResponse } from '#transport/http.ts';
 import { spdyProtocol } from '#transport/spdy.ts';
 import { acceptWebSocket, asksForWebSocket } from '#transport/websocket.ts';
@@ -190,6 +191,7 @@ async function passWebSocket(
   const asked: HttpRequest = { ...request, headers: [...headers, ['sec-websocket-protocol', webSocketVersion]] };
   const direct = await pass({ ...scope, request: asked }, dial, pod, target, true);
   if (direct.status !== 400 && direct.status !== 403) return direct;
+  discard(direct);
   const flags = {
     stdin: query.has('input'),
     stdout: query.has('output'),
@@ -211,14 +213,17 @@ async function passTunnel(scope: RestScope, dial: KubeletDialer, pod: Pod, targe
     // Nothing but SPDY may follow the head.
     ['content-length', '0'],
   ];
-  const asked: HttpRequest = { ...request, method: 'POST', headers };
-  const response = await pass({ ...scope, request: asked }, dial, pod, target, true);
-  const { upgrade } = response;
-  if (upgrade === undefined) return response;
-  return acceptWebSocket(request, { protocols: [tunnelProtocol] }, async (connection) => {
-    upgrade(webSocketDuplex(connection), new Uint8Array(0));
+  let upgrade: HttpResponse['upgrade'];
+  const answer = acceptWebSocket(request, { protocols: [tunnelProtocol] }, async (connection) => {
+    upgrade!(webSocketDuplex(connection), new Uint8Array(0));
     await connection.closed;
   });
+  // A client that cannot be answered: the kubelet need not be asked.
+  if (answer.upgrade === undefined) return answer;
+  const asked: HttpRequest = { ...request, method: 'POST', headers };
+  const response = await pass({ ...scope, request: asked }, dial, pod, target, true);
+  ({ upgrade } = response);
+  return upgrade === undefined ? response : answer;
 }
 
 /** What belongs to the streaming protocol; credentials do not go to the node. */

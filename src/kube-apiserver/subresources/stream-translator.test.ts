@@ -1,5 +1,6 @@
 /** A WebSocket client on one side, a node with nothing but SPDY on the other. */
 import assert from 'node:assert/strict';
+import { get } from 'node:http';
 import { test } from 'node:test';
 import { WebSocket } from 'ws';
 import type { HttpHandler, HttpRequest } from '#transport/http.ts';
@@ -89,4 +90,20 @@ test('a client that goes takes the connection to the node along', limit, () => {
       await left.promise;
     },
   );
+});
+
+test('a client that asks for streams in a way that cannot be answered costs the node nothing', limit, async () => {
+  let asked = 0;
+  const handler: HttpHandler = (request) =>
+    translateStreams(request, flags, async (change) => {
+      asked++;
+      return node({ ...request, ...change });
+    });
+  await using listener = await listen({ address: { host: '127.0.0.1', port: 0 }, handler });
+  const headers = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' };
+  const status = await new Promise((resolve, reject) => {
+    get({ port: listener.port, headers }, (response) => resolve(response.resume().statusCode)).on('error', reject);
+  });
+  assert.equal(status, 400);
+  assert.equal(asked, 0);
 });

@@ -29,21 +29,10 @@ export async function translateStreams(
   flags: TranslatedStreams,
   ask: (change: Pick<HttpRequest, 'method' | 'headers'>) => Promise<HttpResponse>,
 ): Promise<HttpResponse> {
-  const response = await ask({
-    method: 'POST',
-    headers: [
-      ['connection', 'Upgrade'],
-      ['upgrade', spdyProtocol],
-      [versionHeader, spdyVersion],
-      // Nothing but SPDY may follow the head.
-      ['content-length', '0'],
-    ],
-  });
-  const { upgrade } = response;
-  if (upgrade === undefined) return response;
-  return acceptWebSocket(request, { protocols: [webSocketVersion] }, async (connection) => {
+  let upgrade: HttpResponse['upgrade'];
+  const answer = acceptWebSocket(request, { protocols: [webSocketVersion] }, async (connection) => {
     const [ours, theirs] = joinedPair();
-    upgrade(theirs, new Uint8Array(0));
+    upgrade!(theirs, new Uint8Array(0));
     const spdy = connectSpdy(ours);
     try {
       const open = (type: StreamType) => spdy.open(new Map([['streamtype', type]]));
@@ -60,6 +49,20 @@ export async function translateStreams(
       spdy.close();
     }
   });
+  // A client that cannot be answered: the node need not be asked.
+  if (answer.upgrade === undefined) return answer;
+  const response = await ask({
+    method: 'POST',
+    headers: [
+      ['connection', 'Upgrade'],
+      ['upgrade', spdyProtocol],
+      [versionHeader, spdyVersion],
+      // Nothing but SPDY may follow the head.
+      ['content-length', '0'],
+    ],
+  });
+  ({ upgrade } = response);
+  return upgrade === undefined ? response : answer;
 }
 
 async function serve(
