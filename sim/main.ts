@@ -26,11 +26,18 @@ const startMs = performance.now();
 const sums: Record<string, number> = {};
 let seeds = 0;
 let broken: RunResult | undefined;
+/** Of one line to the next that says how far it is. */
+const progressMs = 60_000;
+let toldMs = startMs;
 for (let seed = from; seed < from + count; seed++) {
   if (minutes !== undefined && performance.now() - startMs > minutes * 60_000) break;
   const result = await runSeed({ seed, operations });
   seeds++;
   add(result);
+  if (performance.now() - toldMs > progressMs) {
+    toldMs = performance.now();
+    process.stderr.write(`${seeds} seeds, ${Math.round(sums['operations'] ?? 0)} operations\n`);
+  }
   if (result.violations.length > 0) {
     broken = result;
     break;
