@@ -75,7 +75,7 @@ function authorities(path: string): string {
 /** Files of a change come one by one: they are read when it has been quiet for so long. */
 const quietMs = 200;
 
-/** Calls `changed` with what is in the files now, whenever that is something else. */
+/** Calls `changed` with what is in the files now, whenever that is something else, and `failed` when it cannot be read, or not be looked for. */
 export function watchTls(
   files: TlsFiles,
   { changed, failed }: { readonly changed: (tls: TlsConfig) => void; readonly failed: (error: unknown) => void },
@@ -99,7 +99,7 @@ export function watchTls(
   const watchers: FSWatcher[] = [...new Set(paths.map(dirname))].map((folder) =>
     watch(folder, { persistent: false }, () => {
       timer ??= systemClock.after(quietMs, look);
-    }),
+    }).on('error', failed),
   );
   return {
     [Symbol.dispose]() {

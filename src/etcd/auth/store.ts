@@ -122,7 +122,7 @@ export class AuthStore implements AuthState {
     return !this.#enabled || (user !== undefined && isAdmin(user));
   }
 
-  /** A caller who reads, without the log: somebody of another revision, even a later one, has to come again. @throws RpcError */
+  /** A caller who reads, without the log: somebody of a later revision than is known here has to come again. @throws RpcError */
   current(caller: Caller): Caller {
     if (caller.revision !== 0 && caller.revision > this.#revision) throw etcdError('authOldRevision');
     return caller;

@@ -1,6 +1,6 @@
 /**
  * Whether all members hold the same: the leader now and then hashes its store at a revision, asks the others for their hash of it, and raises an alarm that
- * names whoever disagrees with the majority. Members refuse everything while the alarm stands. On by default, at a cost of one
+ * names whoever disagrees with the majority. Nobody writes while the alarm stands. On by default, at a cost of one
  * hundredth of the time. (upstream: server/etcdserver/corrupt.go, where it is off by default)
  */
 import { AlarmRequest_AlarmAction, AlarmType } from '#api-etcd/gen/rpc.ts';

@@ -1,6 +1,6 @@
 /**
  * Downgrade: whether the cluster may go back one minor version, and that it is about to. Members of the lower version may join from then on;
- * the cluster's version follows when all of them have it. (upstream: server/etcdserver/version/downgrade.go)
+ * what the cluster's version is then is for a leader of upstream's to say. (upstream: server/etcdserver/version/downgrade.go)
  */
 import { etcdError } from '#api-etcd/errors.ts';
 import { type DowngradeRequest, DowngradeRequest_DowngradeAction, DowngradeResponse } from '#api-etcd/gen/rpc.ts';
