@@ -39,6 +39,8 @@ test('killed again and again while it is written to, it forgets nothing that it 
       const found = new Map(kvs.map(({ key, value }) => [utf8Decode(key), Number(utf8Decode(value))]));
       for (const [key, value] of acknowledged) assert.ok((found.get(key) ?? 0) >= value, `${key} went back`);
       for (const [key, value] of found) assert.ok(value <= asked.get(key)!, `${key} was never written`);
+      let answers = 0;
+      const enough = Promise.withResolvers<void>();
       const writers = Array.from({ length: 32 }, async (_, i) => {
         const key = `key${i}`;
         for (;;) {
@@ -46,11 +48,14 @@ test('killed again and again while it is written to, it forgets nothing that it 
           asked.set(key, number);
           const answer = await client.put({ key: Buffer.from(key), value: Buffer.from(String(number)) });
           acknowledged.set(key, number);
+          if (++answers === 100 + 90 * round) enough.resolve();
           revision = Math.max(revision, answer.header!.revision);
         }
       });
       const ended = Promise.allSettled(writers);
+      // A slow machine takes longer, and has written as much.
       await new Promise((resolve) => setTimeout(resolve, 150 + 100 * round));
+      await Promise.race([enough.promise, ended]);
       await server.stop('SIGKILL');
       await ended;
     }

@@ -1,6 +1,6 @@
 /** The whole daemon on the real kernel: a pod from image to log, a restart that adopts it, and an end that leaves nothing. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -171,9 +171,11 @@ test('after a restart of the daemon, containers that run are the same processes'
 });
 
 test('a container that ended while no daemon was there is found ended', limit, async () => {
-  const { podSandboxId, containerId } = await runPod(pod('three', NamespaceMode.NODE), 'sleep 0.5; exit 9');
+  const script = 'trap "exit 9" TERM; while true; do sleep 0.05; done';
+  const { podSandboxId, containerId } = await runPod(pod('three', NamespaceMode.NODE), script);
+  const pid = await mainPid(containerId);
   await daemon[Symbol.asyncDispose]();
-  await sleep(800);
+  await endAlone(containerId, pid, 'SIGTERM');
   daemon = await open();
   const status = await statusOf(containerId);
   assert.equal(status.state, ContainerState.CONTAINER_EXITED);
@@ -203,7 +205,7 @@ test('the built-in image serves its page, has a shell, and ends when asked to', 
   const { podSandboxId, containerId } = await runPod(pod('hello', NamespaceMode.NODE), undefined, 'wherry/hello:1');
   const { execSync, stopContainer, removePodSandbox } = RuntimeService.methods;
   const script =
-    'ls -l /bin | wc -l; id; for i in 1 2; do wget -qO- http://127.0.0.1/healthz && break; sleep 0.2; done';
+    'ls -l /bin | wc -l; id; for i in 1 2 3 4 5 6 7 8 9 10; do wget -qO- http://127.0.0.1/healthz && break; sleep 0.2; done';
   const answer = await daemon.channel.unary(execSync, { containerId, cmd: ['sh', '-c', script], timeout: 5n });
   assert.equal(Buffer.from(answer.stderr).toString(), '');
   assert.match(Buffer.from(answer.stdout).toString(), /^30\nuid=0\(root\) gid=0\(root\).*\nok\n$/);
@@ -220,8 +222,7 @@ test('after a reboot pods are not ready, containers have ended, addresses are gi
   const pid = await mainPid(containerId);
   await daemon[Symbol.asyncDispose]();
   // What a reboot does: processes, mounts and everything in memory are gone.
-  process.kill(pid, 'SIGKILL');
-  await sleep(100);
+  await endAlone(containerId, pid, 'SIGKILL');
   for (const path of mountPointsUnder(folder)) unmount(path);
   rmSync(join(folder, 'state'), { recursive: true });
   daemon = await open();
@@ -235,6 +236,18 @@ test('after a reboot pods are not ready, containers have ended, addresses are gi
   await daemon.channel.unary(removePodSandbox, { podSandboxId });
   assert.ok(released.includes('reboot'));
 });
+
+/** Ends a container that no daemon looks after. Resolves when its monitor has written down how it ended. */
+async function endAlone(containerId: string, pid: number, signal: NodeJS.Signals): Promise<void> {
+  const state = join(folder, 'state');
+  const isKept = (path: string) => path.includes(containerId) && path.endsWith('/exit');
+  for (let tries = 0; !readdirSync(state, { recursive: true, encoding: 'utf8' }).some(isKept); tries++) {
+    assert.ok(tries < 1000, `no end of ${containerId} is written down`);
+    // Again and again: the first process of a namespace does not hear a signal for which it has set no trap yet.
+    if (existsSync(`/proc/${pid}`)) process.kill(pid, signal);
+    await sleep(20);
+  }
+}
 
 async function mainPid(containerId: string): Promise<number> {
   const { containerStatus } = RuntimeService.methods;

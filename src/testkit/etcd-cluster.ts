@@ -41,7 +41,9 @@ export class EtcdCluster implements AsyncDisposable {
   static async start(kinds: readonly Kind[], flags: readonly string[] = []): Promise<EtcdCluster> {
     const cluster = new EtcdCluster(flags);
     try {
-      for (const kind of kinds) await cluster.#define(kind);
+      // All at once: a port that was let go of could be given again.
+      const ports = await freePorts(2 * kinds.length);
+      for (const [i, kind] of kinds.entries()) cluster.#define(kind, ports.slice(2 * i));
       for (const member of cluster.members) cluster.run(member, 'new');
       await Promise.all(cluster.members.map((member) => cluster.serving(member)));
       return cluster;
@@ -53,7 +55,7 @@ export class EtcdCluster implements AsyncDisposable {
 
   /** Adds a member to the cluster by its API, and starts it. */
   async add(kind: Kind, via: MemberProcess): Promise<MemberProcess> {
-    const member = await this.#define(kind);
+    const member = this.#define(kind, await freePorts(2));
     await using channel = this.channel(via);
     await channel.unary(Cluster.methods.memberAdd, { peerURLs: [member.peerUrl], isLearner: false });
     this.run(member, 'existing');
@@ -122,8 +124,7 @@ export class EtcdCluster implements AsyncDisposable {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  async #define(kind: Kind): Promise<MemberProcess> {
-    const [clientPort, peerPort] = await freePorts(2);
+  #define(kind: Kind, [clientPort, peerPort]: readonly number[]): MemberProcess {
     const name = `m${this.#defined++}`;
     const member: MemberProcess = {
       name,
