@@ -23,6 +23,7 @@ export interface FaultCounts {
   membershipChanges: number;
   leaderMoves: number;
   overthrows: number;
+  votersLost: number;
   compactions: number;
 }
 
@@ -39,6 +40,7 @@ export const noFaults = (): FaultCounts => ({
   membershipChanges: 0,
   leaderMoves: 0,
   overthrows: 0,
+  votersLost: 0,
   compactions: 0,
 });
 
@@ -74,6 +76,7 @@ const faults: readonly (readonly [number, Fault])[] = [
   [16, changeMembers],
   [5, moveLeader],
   [12, overthrow],
+  [6, loseVoter],
   [8, compact],
 ];
 const total = faults.reduce((sum, [weight]) => sum + weight, 0);
@@ -274,6 +277,46 @@ async function overthrow(deps: FaultDeps): Promise<void> {
   await sleep(world, world.between(0, 300));
   mend();
   trace('heal');
+}
+
+/**
+ * Of three, one is away, one votes for the other and dies at once; then who was voted for is cut off, and who was away asks for the same vote, maybe in the same term.
+ * What a member has promised must have outlived it.
+ */
+async function loseVoter(deps: FaultDeps): Promise<void> {
+  const { world, cluster, network, counts, trace } = deps;
+  const { leader, serving } = cluster;
+  const others = serving.filter((member) => member !== leader && !member.run!.etcd!.member.isLearner);
+  if (leader === undefined || others.length !== 2) return;
+  counts.votersLost++;
+  const next = world.pick(others);
+  const cutOff = (target: SimMember) =>
+    network.cut(
+      [leader, ...others]
+        .filter((member) => member !== target)
+        .flatMap((member) => [[idOf(member)!, idOf(target)!] as const, [idOf(target)!, idOf(member)!] as const]),
+    );
+  trace(`${next.name} gets the vote of ${leader.name}`);
+  const away = others.find((member) => member !== next)!;
+  const mendAway = cutOff(away);
+  const asked = ask(world, leader, operatorTimeoutMs, (channel) =>
+    channel.unary(Maintenance.methods.moveLeader, { targetID: idOf(next)! }),
+  );
+  const leads = () => next.run?.etcd?.member.isLeader === true;
+  for (let leftMs = 2000; leftMs > 0 && !leads(); leftMs -= 0.25) await sleep(world, 0.25);
+  // Whoever has died meanwhile has no id any more.
+  const mendNext = leads() && idOf(leader) !== undefined && idOf(away) !== undefined ? cutOff(next) : undefined;
+  mendAway();
+  if (mendNext !== undefined) {
+    counts.crashes++;
+    cluster.kill(leader);
+    await sleep(world, world.between(5, 100));
+    cluster.start(leader);
+    await sleep(world, world.between(500, 5000));
+    mendNext();
+    trace('heal');
+  }
+  await asked;
 }
 
 async function compact({ world, cluster, log, counts, trace }: FaultDeps): Promise<void> {

@@ -68,6 +68,7 @@ export async function runSeed({ seed, operations, trace: told }: RunOptions): Pr
     if (violations.length < violationsMax) violations.push(what);
   };
   const crashed = (error: unknown) => violated(`crashed: ${error instanceof Error ? error.stack : error}`);
+  world.onError = crashed;
   process.on('unhandledRejection', crashed);
   process.on('uncaughtException', crashed);
   try {

@@ -14,6 +14,10 @@ const turnsPerMoment = 3;
 
 export class World implements Clock {
   readonly prng: Prng;
+  /** Told what a callback threw: the process of a member would have ended. By default it is thrown on. */
+  onError: (error: unknown) => void = (error) => {
+    throw error;
+  };
   readonly #timers = new TimerHeap();
   #nowMs = 0;
   #place = 0;
@@ -49,7 +53,12 @@ export class World implements Clock {
         return isSo();
       }
       this.#nowMs = atMs;
-      for (let due = this.#timers.takeDue(atMs); due !== undefined; due = this.#timers.takeDue(atMs)) due.callback();
+      for (let due = this.#timers.takeDue(atMs); due !== undefined; due = this.#timers.takeDue(atMs))
+        try {
+          due.callback();
+        } catch (error) {
+          this.onError(error);
+        }
       for (let turn = 0; turn < turnsPerMoment; turn++) await nextTurn();
     }
     return true;
