@@ -28,7 +28,11 @@ import { createDispatcher } from './server.ts';
 
 /** Echoes puts, fails on demand, streams; what it saw of its calls is kept. */
 function services() {
-  const seen: { contexts: CallContext[]; aborted: unknown[] } = { contexts: [], aborted: [] };
+  const seen: { contexts: CallContext[]; hanging: number; aborted: unknown[] } = {
+    contexts: [],
+    hanging: 0,
+    aborted: [],
+  };
   const kv = bind(KV, {
     range(request, context) {
       seen.contexts.push(context);
@@ -39,12 +43,15 @@ function services() {
       const text = Buffer.from(request.key).toString();
       if (text === 'fail') throw new RpcError(Code.FailedPrecondition, 'etcdserver: ünhappy 100%');
       if (text === 'hang')
-        await new Promise((_, reject) =>
-          context.signal.addEventListener('abort', () => {
+        await new Promise((_, reject) => {
+          const onAbort = () => {
             seen.aborted.push(context.signal.reason);
             reject(context.signal.reason);
-          }),
-        );
+          };
+          seen.hanging++;
+          if (context.signal.aborted) onAbort();
+          else context.signal.addEventListener('abort', onAbort);
+        });
       return PutResponse.create({
         prevKv: {
           key: request.key,
@@ -216,14 +223,17 @@ for (const [name, start] of Object.entries(carriers))
 
     test('a deadline ends the call on both sides', async () => {
       await using carrier = await start();
-      await assert.rejects(
-        carrier.channel.unary(KV.methods.put, PutRequest.create({ key: Buffer.from('hang') }), { timeoutMs: 30 }),
-        {
-          code: Code.DeadlineExceeded,
-          message: 'context deadline exceeded',
-        },
-      );
-      while (carrier.seen.aborted.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      const { channel, seen } = carrier;
+      // One that passes while the connection is still made never gets to the other side.
+      for (let timeoutMs = 30; seen.hanging === 0; timeoutMs *= 2)
+        await assert.rejects(
+          channel.unary(KV.methods.put, PutRequest.create({ key: Buffer.from('hang') }), { timeoutMs }),
+          {
+            code: Code.DeadlineExceeded,
+            message: 'context deadline exceeded',
+          },
+        );
+      while (seen.aborted.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     });
 
     test('cancelling reaches the handler', async () => {
@@ -232,8 +242,10 @@ for (const [name, start] of Object.entries(carriers))
       const call = carrier.channel.unary(KV.methods.put, PutRequest.create({ key: Buffer.from('hang') }), {
         signal: controller.signal,
       });
-      setTimeout(() => controller.abort(), 20);
-      await assert.rejects(call, { code: Code.Canceled, message: 'context canceled' });
+      const refused = assert.rejects(call, { code: Code.Canceled, message: 'context canceled' });
+      while (carrier.seen.hanging === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      controller.abort();
+      await refused;
       while (carrier.seen.aborted.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
       assert.equal((carrier.seen.aborted[0] as RpcError).code, Code.Canceled);
     });
