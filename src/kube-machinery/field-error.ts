@@ -3,6 +3,8 @@
  * the value, and a detail. A list of them becomes the causes of an Invalid status.
  */
 
+import { goQuote } from './go-quote.ts';
+
 export type FieldErrorType =
   | 'FieldValueNotFound'
   | 'FieldValueRequired'
@@ -57,7 +59,7 @@ export function forbidden(field: string, detail: string): FieldError {
 
 /** @param values in the order in which upstream lists them */
 export function notSupported(field: string, badValue: unknown, values: readonly string[]): FieldError {
-  const quoted = values.map((value) => JSON.stringify(value));
+  const quoted = values.map(goQuote);
   return {
     type: 'FieldValueNotSupported',
     field,
@@ -103,7 +105,7 @@ export function formatFieldErrors(errors: readonly FieldError[]): string {
 /** As Go prints it: strings quoted, numbers and booleans plain, objects as JSON. */
 function formatValue(value: unknown): string {
   if (value === undefined || value === null) return 'null';
-  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'string') return goQuote(value);
   if (typeof value === 'object') return JSON.stringify(value);
   return String(value);
 }

@@ -2,8 +2,9 @@
 import type { HttpResponse } from '#transport/http.ts';
 import { encodeList } from '../serialize/representation.ts';
 import { deleteStored } from './delete.ts';
+import { deleteOptionsOf } from './delete-options.ts';
 import { listStored } from './list.ts';
-import { deleteOptionsOf, isStatusError, listOptionsOf } from './options.ts';
+import { isStatusError, listOptionsOf } from './options.ts';
 import { encodeContextOf, type RestScope, respond } from './scope.ts';
 
 /** Deletes under way at a time. */

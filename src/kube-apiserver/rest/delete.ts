@@ -10,8 +10,8 @@ import { keyOf } from '../storage/stored-object.ts';
 import type { DeleteOptions } from '../strategy.ts';
 import { validate } from './admit.ts';
 import { timestamp } from './create.ts';
+import { deleteOptionsOf } from './delete-options.ts';
 import { groupResourceOf } from './get.ts';
-import { deleteOptionsOf, dryRunOf } from './options.ts';
 import { recordWrite } from './record-write.ts';
 import { type RestScope, respondObject, respondValue, servedForm } from './scope.ts';
 
@@ -36,7 +36,7 @@ export async function remove(scope: RestScope): Promise<HttpResponse> {
 const orphanFinalizer = 'orphan';
 const foregroundFinalizer = 'foregroundDeletion';
 
-/** @throws StatusError */
+/** @param options as they were checked. @throws StatusError */
 export async function deleteStored(
   scope: RestScope,
   name: string,
@@ -44,7 +44,7 @@ export async function deleteStored(
 ): Promise<{ readonly object: KubeObject; readonly deleted: boolean }> {
   const { deps, info, served } = scope;
   const { strategy, resource } = served;
-  const dryRun = dryRunOf(options.dryRun ?? info.query.getAll('dryRun'), 'DeleteOptions');
+  const dryRun = (options.dryRun ?? []).length > 0;
   const key = keyOf(resource, info.namespace, name);
   let deleted = false;
   let old: KubeObject | undefined;
@@ -69,20 +69,35 @@ export async function deleteStored(
   return { object: result.object, deleted };
 }
 
-function checkPreconditions(scope: RestScope, { metadata }: KubeObject, options: DeleteOptions, name: string): void {
+/** @throws StatusError Conflict */
+function checkPreconditions(
+  { served }: RestScope,
+  { metadata }: KubeObject,
+  options: DeleteOptions,
+  name: string,
+): void {
   const { uid, resourceVersion } = options.preconditions ?? {};
-  if (uid !== undefined && uid !== metadata.uid)
+  const { group, kind, resource } = served.resource;
+  const ofUid = uid !== undefined && uid !== metadata.uid;
+  const ofVersion = resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion;
+  if (!ofUid && !ofVersion) return;
+  // Namespaces look for themselves, in words of their own.
+  if (resource === 'namespaces' && group === '')
     throw conflictError(
-      groupResourceOf(scope),
+      { group, resource },
       name,
-      `the UID in the precondition (${uid}) does not match the UID in record (${metadata.uid}). The object might have been deleted and then recreated`,
+      ofUid
+        ? `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`
+        : `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`,
     );
-  if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion)
-    throw conflictError(
-      groupResourceOf(scope),
-      name,
-      `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${metadata.resourceVersion}). The object might have been modified`,
-    );
+  // Upstream names the kind here, where other refusals name the resource.
+  throw conflictError(
+    { group, resource: kind },
+    name,
+    ofUid
+      ? `the UID in the precondition (${uid}) does not match the UID in record (${metadata.uid}). The object might have been deleted and then recreated`
+      : `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${metadata.resourceVersion}). The object might have been modified`,
+  );
 }
 
 function deletionOf({ deps, served }: RestScope, current: KubeObject, options: DeleteOptions): Change {

@@ -1,14 +1,11 @@
-/** Options of the verbs, from the query and, for deletes, the body. Source: meta/v1 ListOptions, DeleteOptions and its siblings. */
+/** Options of the verbs that stand in the query; those of deletes: `delete-options.ts`. Source: meta/v1 ListOptions, CreateOptions and its siblings. */
 import { type FieldError, forbidden, invalid, notSupported, tooLong } from '#kube-machinery/field-error.ts';
 import { type FieldRequirement, parseFieldSelector } from '#kube-machinery/field-selector.ts';
+import { isPrintable } from '#kube-machinery/go-quote.ts';
 import { parseSelector, type Selector, SelectorError } from '#kube-machinery/label-selector.ts';
 import { badRequestError, invalidError, StatusError } from '#kube-machinery/status.ts';
-import { header } from '#transport/http.ts';
 import type { ServedResource } from '../registry.ts';
 import { isTrue } from '../request-info.ts';
-import type { DeleteOptions } from '../strategy.ts';
-import { parseBody, readBody } from './body.ts';
-import type { RestScope } from './scope.ts';
 
 export type VersionMatch = 'Exact' | 'NotOlderThan';
 
@@ -115,7 +112,7 @@ function watchErrors(query: URLSearchParams, match: string): FieldError[] {
 }
 
 /** @throws StatusError BadRequest */
-function integerOf(query: URLSearchParams, name: string): number | undefined {
+export function integerOf(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name) ?? '';
   if (text === '') return undefined;
   if (!/^-?\d{1,15}$/.test(text))
@@ -123,7 +120,7 @@ function integerOf(query: URLSearchParams, name: string): number | undefined {
   return Number(text);
 }
 
-const managerCharactersMax = 128;
+const managerBytesMax = 128;
 const fieldValidations = ['', 'Ignore', 'Strict', 'Warn'];
 
 /**
@@ -137,15 +134,15 @@ export function writeOptionsOf(query: URLSearchParams, kind: string): boolean {
   if (kind === 'PatchOptions' && query.has('force'))
     errors.push(forbidden('force', 'may not be specified for non-apply patch'));
   const manager = query.get('fieldManager') ?? '';
-  if (Buffer.byteLength(manager) > managerCharactersMax) errors.push(tooLong('fieldManager', managerCharactersMax));
+  if (Buffer.byteLength(manager) > managerBytesMax) errors.push(tooLong('fieldManager', managerBytesMax));
   let at = 0;
   for (const character of manager) {
-    if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(character))
+    if (!isPrintable(character))
       errors.push(invalid('fieldManager', manager, `invalid character ${codePoint(character)} (at position ${at})`));
     at += Buffer.byteLength(character);
   }
-  const given = query.getAll('dryRun').filter((value) => value !== '');
-  if (given.some((value) => value !== 'All')) errors.push(notSupported('dryRun', given, ['All']));
+  const given = query.getAll('dryRun');
+  errors.push(...dryRunErrors(given));
   const validation = query.get('fieldValidation') ?? '';
   if (!fieldValidations.includes(validation))
     errors.push(notSupported('fieldValidation', validation, fieldValidations));
@@ -153,55 +150,13 @@ export function writeOptionsOf(query: URLSearchParams, kind: string): boolean {
   return given.length > 0;
 }
 
+export function dryRunErrors(given: readonly string[]): FieldError[] {
+  return given.every((value) => value === 'All') ? [] : [notSupported('dryRun', given, ['All'])];
+}
+
 /** As Go's `%#U` prints a character that cannot be shown. */
 function codePoint(character: string): string {
   return `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
-}
-
-/** `dryRun=All` of a delete, from a query or an options object. @throws StatusError Invalid */
-export function dryRunOf(values: readonly string[], kind: string): boolean {
-  const given = values.filter((value) => value !== '');
-  if (given.length === 0) return false;
-  if (given.some((value) => value !== 'All'))
-    throw invalidError('meta.k8s.io', kind, '', [notSupported('dryRun', given, ['All'])]);
-  return true;
-}
-
-const policies = ['Foreground', 'Background', 'Orphan'];
-
-/** Of the body if there is one, else of the query. @throws StatusError */
-export async function deleteOptionsOf({ request, info }: RestScope): Promise<DeleteOptions> {
-  const body = await readBody(request);
-  const { query } = info;
-  let options: DeleteOptions;
-  if (body.length > 0) {
-    const { value } = parseBody(body, header(request.headers, 'content-type'), 'DeleteOptions');
-    if (value === null || typeof value !== 'object' || Array.isArray(value))
-      throw badRequestError('the body is not DeleteOptions');
-    const { kind } = value as { kind?: unknown };
-    if (kind !== undefined && kind !== 'DeleteOptions')
-      throw badRequestError(`decoded object cannot be converted to DeleteOptions: ${String(kind)}`);
-    options = value as DeleteOptions;
-  } else {
-    const grace = integerOf(query, 'gracePeriodSeconds');
-    const policy = query.get('propagationPolicy');
-    options = {
-      ...(grace !== undefined && { gracePeriodSeconds: grace }),
-      ...(policy && { propagationPolicy: policy }),
-      ...(query.has('orphanDependents') && { orphanDependents: isTrue(query.get('orphanDependents')) }),
-      ...(query.has('dryRun') && { dryRun: query.getAll('dryRun') }),
-    };
-  }
-  const { propagationPolicy, orphanDependents } = options;
-  if (propagationPolicy && orphanDependents !== undefined)
-    throw invalidError('meta.k8s.io', 'DeleteOptions', '', [
-      invalid('propagationPolicy', propagationPolicy, 'orphanDependents and deletionPropagation cannot be both set'),
-    ]);
-  if (propagationPolicy && !policies.includes(propagationPolicy))
-    throw invalidError('meta.k8s.io', 'DeleteOptions', '', [
-      notSupported('propagationPolicy', propagationPolicy, [...policies, 'nil']),
-    ]);
-  return options;
 }
 
 export function isStatusError(error: unknown, code: number): error is StatusError {

@@ -6,11 +6,12 @@ import type { KubeObject } from '../object.ts';
 import { parseBody, readBody } from '../rest/body.ts';
 import { timestamp } from '../rest/create.ts';
 import { deleteStored } from '../rest/delete.ts';
+import { checkedDeleteOptions, decodeDeleteOptions } from '../rest/delete-options.ts';
 import type { SubresourceVerbs } from '../rest/dispatch.ts';
 import { readStored } from '../rest/get.ts';
+import { writeOptionsOf } from '../rest/options.ts';
 import { type RestScope, respondValue } from '../rest/scope.ts';
 import { keyOf } from '../storage/stored-object.ts';
-import type { DeleteOptions } from '../strategy.ts';
 
 interface Budget extends KubeObject {
   readonly spec?: { readonly selector?: LabelSelector };
@@ -24,25 +25,25 @@ interface Budget extends KubeObject {
 export const evictionVerbs: SubresourceVerbs = {
   async create(scope) {
     const { request, info } = scope;
+    const dryRun = writeOptionsOf(info.query, 'CreateOptions');
     const { value } = parseBody(await readBody(request), header(request.headers, 'content-type'), 'Eviction');
-    const eviction = value as unknown as KubeObject & { readonly deleteOptions?: DeleteOptions };
+    const eviction = value as unknown as KubeObject & { readonly deleteOptions?: unknown };
     const name = eviction.metadata?.name;
     if (name && name !== info.name) throw badRequestError('name in URL does not match name in Eviction object');
+    const given = eviction.deleteOptions ? decodeDeleteOptions(eviction.deleteOptions) : {};
+    const options = checkedDeleteOptions({ ...given, ...(dryRun && { dryRun: ['All'] }) });
     const plain = { ...scope, info: { ...info, subresource: '', query: new URLSearchParams() } };
     const pod = await readStored(plain);
     const { phase } = (pod['status'] ?? {}) as { readonly phase?: string };
     const ended = phase === 'Succeeded' || phase === 'Failed' || phase === 'Pending';
-    if (!ended && pod.metadata.deletionTimestamp === undefined) await takeFromBudget(scope, pod);
-    const options = eviction.deleteOptions ?? {};
-    await deleteStored(plain, info.name, {
-      ...options,
-      ...(info.query.has('dryRun') && { dryRun: info.query.getAll('dryRun') }),
-    });
+    if (!ended && pod.metadata.deletionTimestamp === undefined)
+      await takeFromBudget(scope, pod, (options.dryRun ?? []).length > 0);
+    await deleteStored(plain, info.name, options);
     return respondValue(scope, 201, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
   },
 };
 
-async function takeFromBudget({ deps, info }: RestScope, pod: KubeObject): Promise<void> {
+async function takeFromBudget({ deps, info }: RestScope, pod: KubeObject, dryRun: boolean): Promise<void> {
   const served = deps.registry.findAny('policy', 'poddisruptionbudgets');
   if (served === undefined) return;
   const prefix = keyOf(served.resource, info.namespace, '');
@@ -77,6 +78,7 @@ async function takeFromBudget({ deps, info }: RestScope, pod: KubeObject): Promi
           "Cannot evict pod as it would violate the pod's disruption budget.",
           `The disruption budget ${metadata.name} needs more healthy pods`,
         );
+      if (dryRun) return { kind: 'keep', object: current };
       const disruptedPods = {
         ...status.disruptedPods,
         [pod.metadata.name!]: timestamp(deps.clock.now()),

@@ -3,8 +3,10 @@ import { badRequestError, StatusError } from '#kube-machinery/status.ts';
 import type { AuthorizationAttributes, Authorizer } from '../attributes.ts';
 import { nodeNameOf } from '../authorization/node.ts';
 import type { Rbac } from '../authorization/rbac.ts';
+import type { KubeObject } from '../object.ts';
 import { readObject } from '../rest/body.ts';
 import type { SubresourceVerbs } from '../rest/dispatch.ts';
+import { writeOptionsOf } from '../rest/options.ts';
 import { type RestScope, respondValue } from '../rest/scope.ts';
 import { authenticatedGroup, type UserInfo } from '../user.ts';
 
@@ -43,7 +45,7 @@ export function reviewVerbs(deps: {
   const access =
     (self: boolean): SubresourceVerbs['create'] =>
     async (scope) => {
-      const review = await readObject(scope);
+      const review = await reviewOf(scope);
       const spec = (review['spec'] ?? {}) as AccessSpec;
       const local = scope.info.resource === 'localsubjectaccessreviews';
       if (local && spec.resourceAttributes?.namespace !== scope.info.namespace)
@@ -64,7 +66,7 @@ export function reviewVerbs(deps: {
     'localsubjectaccessreviews.authorization.k8s.io': { create: access(false)! },
     'selfsubjectrulesreviews.authorization.k8s.io': {
       async create(scope) {
-        const review = await readObject(scope);
+        const review = await reviewOf(scope);
         const { namespace = '' } = (review['spec'] ?? {}) as { readonly namespace?: string };
         if (namespace === '') throw badRequestError('no namespace on request');
         const isNode = nodeNameOf(scope.user) !== undefined;
@@ -89,13 +91,13 @@ export function reviewVerbs(deps: {
     },
     'selfsubjectreviews.authentication.k8s.io': {
       async create(scope) {
-        const review = await readObject(scope);
+        const review = await reviewOf(scope);
         return respondValue(scope, 201, { ...review, status: { userInfo: userInfoOf(scope.user) } });
       },
     },
     'tokenreviews.authentication.k8s.io': {
       async create(scope) {
-        const review = await readObject(scope);
+        const review = await reviewOf(scope);
         const { token = '', audiences } = (review['spec'] ?? {}) as {
           readonly token?: string;
           readonly audiences?: readonly string[];
@@ -105,6 +107,12 @@ export function reviewVerbs(deps: {
       },
     },
   };
+}
+
+/** Nothing is stored of a review; its options are those of any creation. @throws StatusError */
+function reviewOf(scope: RestScope): Promise<KubeObject> {
+  writeOptionsOf(scope.info.query, 'CreateOptions');
+  return readObject(scope);
 }
 
 function attributesOf(scope: RestScope, spec: AccessSpec, user: UserInfo): AuthorizationAttributes {

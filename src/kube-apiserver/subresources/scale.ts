@@ -10,7 +10,7 @@ import { asAddressed } from '../rest/address.ts';
 import { parseBody, readBody } from '../rest/body.ts';
 import type { SubresourceVerbs } from '../rest/dispatch.ts';
 import { readStored } from '../rest/get.ts';
-import { dryRunOf } from '../rest/options.ts';
+import { writeOptionsOf } from '../rest/options.ts';
 import { patchOf } from '../rest/patch.ts';
 import { type RestScope, respondValue } from '../rest/scope.ts';
 import { updateStored } from '../rest/update.ts';
@@ -54,7 +54,7 @@ function scaleOf(object: KubeObject): KubeObject {
 }
 
 async function write(scope: RestScope, next: (scale: KubeObject) => unknown): Promise<HttpResponse> {
-  const dryRun = dryRunOf(scope.info.query.getAll('dryRun'), 'UpdateOptions');
+  const dryRun = writeOptionsOf(scope.info.query, scope.info.verb === 'patch' ? 'PatchOptions' : 'UpdateOptions');
   // The write is one of the workload's spec: its generation counts and its controller sees it.
   const whole = { ...scope, info: { ...scope.info, subresource: '' } };
   const { object } = await updateStored(

@@ -17,6 +17,7 @@ import { parseBody, readBody } from '../rest/body.ts';
 import { timestamp, uuid } from '../rest/create.ts';
 import type { SubresourceVerbs } from '../rest/dispatch.ts';
 import { readStored } from '../rest/get.ts';
+import { writeOptionsOf } from '../rest/options.ts';
 import { type RestScope, respondValue } from '../rest/scope.ts';
 
 interface TokenRequestSpec {
@@ -46,6 +47,7 @@ export function tokenVerbs(options: {
   return {
     async create(scope) {
       const { request, info, deps } = scope;
+      writeOptionsOf(info.query, 'CreateOptions');
       const account = await readStored({ ...scope, info: { ...info, query: new URLSearchParams() } });
       const { value } = parseBody(await readBody(request), header(request.headers, 'content-type'), 'TokenRequest');
       if (value === null || typeof value !== 'object' || Array.isArray(value))
