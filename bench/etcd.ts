@@ -3,6 +3,7 @@
  * same disk under the same load; then how long three members are without a writable leader when it is killed. Prints both and the
  * ratio, which is what counts. The load shares the machine: operations per second of the servers' own processor time stand beside it.
  */
+import assert from 'node:assert/strict';
 import { KV, Maintenance, PutRequest, RangeRequest, StatusRequest } from '#api-etcd/gen/rpc.ts';
 import { createEtcdClient } from '#etcd-client/client.ts';
 import { systemClock } from '#host/clock.ts';
@@ -12,6 +13,7 @@ import { compareLine, h2load, type Rate, type Shape } from './load/h2load.ts';
 const seconds = Number(/--seconds=(\d+)/.exec(process.argv.join(' '))?.[1] ?? 4);
 const rangeKeys = 1000;
 const failovers = 5;
+const failoverMsMax = 60_000;
 const key = Buffer.from('key0000000001234');
 const put = PutRequest.create({ key, value: Buffer.alloc(256, 'v') });
 const range = (more: Partial<RangeRequest>) => RangeRequest.create({ key, ...more });
@@ -68,12 +70,16 @@ async function failover(kind: Kind): Promise<number[]> {
     const startMs = performance.now();
     // A new attempt every 10 ms, so that none that was lost with the leader is waited for.
     gaps.push(
-      await new Promise<number>((resolve) => {
+      await new Promise<number>((resolve, reject) => {
         let done = false;
         const attempt = () => {
           if (done) return;
+          if (performance.now() - startMs > failoverMsMax) {
+            reject(new Error(`${kind}: no write after ${failoverMsMax} ms`));
+            return;
+          }
           for (const client of clients)
-            client.put({ key, value: Buffer.from('after') }).then(
+            client.put({ key, value: Buffer.from(`after ${i}`) }).then(
               () => {
                 if (!done) resolve(performance.now() - startMs);
                 done = true;
@@ -88,6 +94,10 @@ async function failover(kind: Kind): Promise<number[]> {
     for (const channel of channels) await channel[Symbol.asyncDispose]();
     cluster.run(leader, 'new');
     await cluster.serving(leader);
+    // Whoever was dead has it, too: a figure of a write that was lost would be none.
+    await using channel = cluster.channel(leader);
+    const { kvs } = await createEtcdClient(channel, systemClock).range({ key });
+    assert.equal(Buffer.from(kvs[0]!.value).toString(), `after ${i}`);
   }
   return gaps.sort((a, b) => a - b);
 }

@@ -4,6 +4,7 @@
  * runs in namespaces of its own.
  *   bench/masters.ts [--times=N] [--kills=N]
  */
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -63,30 +64,52 @@ function up(): Promise<number> {
   });
 }
 
+/** Names of what was acknowledged. */
+const acknowledged = new Set<string>();
+
 /** Milliseconds from the death of the leader to the first acknowledged write, by a client that tries again. */
 async function killLeader(round: number): Promise<number> {
   const { leader, controlPlanes } = await status();
   const victim = controlPlanes.find(({ name }) => name === leader)!;
-  const pki = (file: string) => readFileSync(join(home, 'data/pki', file), 'utf8');
-  const tls = { ca: pki('ca.crt'), certificate: pki('admin.crt'), key: pki('admin.key') };
   process.kill(victim.pid!, 'SIGKILL');
   const killedMs = performance.now();
   for (let attempt = 0; ; attempt++) {
     // A new connection each time, as a new kubectl has.
-    await using fetch = createFetch({ address: 'https://127.0.0.1:6443', tls });
-    const client = createKubeClient({ fetch, clock: systemClock, prng: systemPrng() });
+    await using connection = connect();
+    const name = `k${round}-${attempt}`;
     try {
-      await client
-        .resource<ApiObject>(
-          { group: '', version: 'v1', resource: 'configmaps', kind: 'ConfigMap', namespaced: true },
-          'default',
-        )
-        .create({ metadata: { name: `k${round}-${attempt}` } });
+      await connection.maps.create({ metadata: { name } });
+      acknowledged.add(name);
       return performance.now() - killedMs;
     } catch (error) {
       if (performance.now() - killedMs > 30_000) throw error;
     }
   }
+}
+
+/** With the administrator's certificate, at the cluster's address. */
+function connect() {
+  const pki = (file: string) => readFileSync(join(home, 'data/pki', file), 'utf8');
+  const tls = { ca: pki('ca.crt'), certificate: pki('admin.crt'), key: pki('admin.key') };
+  const fetch = createFetch({ address: 'https://127.0.0.1:6443', tls });
+  const client = createKubeClient({ fetch, clock: systemClock, prng: systemPrng() });
+  const ref = { group: '', version: 'v1', resource: 'configmaps', kind: 'ConfigMap', namespaced: true };
+  return {
+    maps: client.resource<ApiObject>(ref, 'default'),
+    [Symbol.asyncDispose]: () => fetch[Symbol.asyncDispose](),
+  };
+}
+
+/** A figure of writes that were lost would be none. */
+async function assertKept(): Promise<void> {
+  await using connection = connect();
+  const { items } = await connection.maps.list();
+  const there = new Set(items.map(({ metadata }) => metadata.name));
+  assert.deepEqual(
+    [...acknowledged].filter((name) => !there.has(name)),
+    [],
+    'acknowledged and lost',
+  );
 }
 
 function report(what: string, values: readonly number[]): void {
@@ -130,6 +153,7 @@ try {
       60_000,
     );
   }
+  await assertKept();
   report('leader killed to first acknowledged write (ms)', gaps);
   report('up brings the dead one back (ms)', back);
 } finally {
