@@ -267,8 +267,8 @@ async function overthrow(deps: FaultDeps): Promise<void> {
   const others = cluster.serving.filter((member) => member !== leader).map((member) => idOf(member)!);
   trace(`overthrow ${leader.name}`);
   const mend = network.cut(others.flatMap((other) => [[id, other] as const, [other, id] as const]));
-  for (let leftMs = 5000; leftMs > 0 && cluster.leader === leader; leftMs -= 5) await sleep(world, 5);
-  await sleep(world, world.between(0, 30));
+  for (let leftMs = 5000; leftMs > 0 && cluster.leader === leader; leftMs--) await sleep(world, 1);
+  await sleep(world, world.between(0, 16) / 2);
   const next = cluster.leader;
   if (next !== undefined && next !== leader && world.chance(800)) {
     counts.crashes++;
@@ -371,6 +371,18 @@ async function changeMembers(deps: FaultDeps): Promise<void> {
   added.removed = false;
   added.bootstrap = { initialClusterState: 'existing' };
   cluster.start(added);
+  await crashYoung(deps, added);
+}
+
+/** A power cut while a member makes its folder, or right after. */
+export async function crashYoung(
+  { world, cluster, counts }: Pick<FaultDeps, 'world' | 'cluster' | 'counts'>,
+  member: SimMember,
+): Promise<void> {
+  if (!world.chance(400)) return;
+  await sleep(world, world.between(0, 80) / 4);
+  counts.crashes++;
+  cluster.kill(member);
 }
 
 async function remove({ world, cluster, counts, trace }: FaultDeps, via: SimMember, id: bigint): Promise<void> {

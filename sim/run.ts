@@ -11,7 +11,7 @@ import { ask } from './ask.ts';
 import { endKey, firstKey, type PastRead, type Recorded, SimClient } from './clients.ts';
 import { SimCluster, type SimMember } from './cluster.ts';
 import { CommittedLog, kvOf } from './committed-log.ts';
-import { bringBack, endFaults, type FaultCounts, makeFaults, noFaults } from './faults.ts';
+import { bringBack, crashYoung, endFaults, type FaultCounts, makeFaults, noFaults } from './faults.ts';
 import { holdLeases, type LeaseHeld, leasePrefix } from './leases.ts';
 import { checkRecorded } from './oracles/history.ts';
 import { SimWatcher, type WatchCounts } from './watchers.ts';
@@ -137,6 +137,7 @@ export async function runSeed({ seed, operations, trace: told }: RunOptions): Pr
           membersMax: Math.max(3, size),
         }),
       ),
+      ...cluster.members.map((member) => crashYoung({ world, cluster, counts }, member)),
       bringBack({ world, cluster, done: () => phase === 'over' }),
     ];
     for (const each of all) each.catch(crashed);
@@ -217,10 +218,17 @@ interface Comparison {
   readonly violated: (what: string) => void;
 }
 
-/** All that serve hold the same, hash by hash at one revision, and each reads all that was agreed on. Learners give no hashes, and read what they have. */
+/**
+ * All members hold the same, hash by hash at one revision, and each reads all that was agreed on. Learners give no hashes, and read what they have. Whoever was removed
+ * before it heard of anything, even of that, is none.
+ */
 async function compareMembers({ world, cluster, log, recorded, violated }: Comparison): Promise<void> {
   const endMs = world.monotonicMs() + quietMsMax;
-  const voters = () => cluster.serving.filter((member) => !isLearner(member));
+  const listed = () => {
+    const all = cluster.listed();
+    return cluster.serving.filter((member) => all.includes(member));
+  };
+  const voters = () => listed().filter((member) => !isLearner(member));
   let told: (readonly [member: string, revision: number, state: string])[];
   // Until leases have run out one answer may be of a later revision than another; and any request may get lost.
   do {
@@ -233,7 +241,7 @@ async function compareMembers({ world, cluster, log, recorded, violated }: Compa
   } while (told.length !== voters().length || new Set(told.map(([, revision]) => revision)).size !== 1);
   if (new Set(told.map(([, , state]) => state)).size !== 1)
     violated(`members hold different states at one revision: ${told.map((each) => each.join(' ')).join(', ')}`);
-  for (const member of cluster.serving) {
+  for (const member of listed()) {
     const before = log.lastRevision;
     const read = await completes(world, readAll(world, member, endMs));
     if (read === undefined) violated(`${member.name} does not answer a read when all is quiet`);
