@@ -103,6 +103,8 @@ const lines: readonly (readonly [line: string, input?: string])[] = [
   ['compaction 4'],
   ['get b --rev 3'],
   ['compaction 4'],
+  ['compact 4'],
+  ['mem l -w json | sed "s/clientURLs.*//"'],
   ['endpoint health'],
   ['endpoint health -w json | sed "s/took.:.[^,}]*/took/"'],
   ['endpoint status -w json | grep -o "leader.:[0-9]*"'],

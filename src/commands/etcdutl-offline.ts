@@ -41,11 +41,23 @@ export const offlineFlags = {
 
 const verbs: Readonly<Record<keyof typeof offlineFlags, Verb>> = { defrag, hashkv, migrate, version, completion };
 
+/** What the user may type, what is kept elsewhere among it. */
+export const etcdutlVerbNames: readonly string[] = [
+  'snapshot status',
+  'snapshot restore',
+  'recover',
+  ...Object.keys(offlineFlags),
+];
+
 /** Undefined for a verb that is none of these. */
-export function offline(args: readonly string[], context: CommandContext): Promise<number> | undefined {
-  const name = args[0] as keyof typeof offlineFlags | undefined;
+export function offline(
+  name: string | undefined,
+  args: readonly string[],
+  context: CommandContext,
+): Promise<number> | undefined {
   if (name === undefined || !Object.hasOwn(verbs, name)) return undefined;
-  return verbs[name](parseFlags(args.slice(1), offlineFlags[name]), context);
+  const verb = name as keyof typeof offlineFlags;
+  return verbs[verb](parseFlags(args, offlineFlags[verb]), context);
 }
 
 /** Writes the file anew, without gaps. Whoever has the folder open keeps it. */
@@ -117,8 +129,7 @@ async function version(_flags: Parsed, { stdout }: CommandContext): Promise<numb
 }
 
 async function completion({ operands }: Parsed, { stdout }: CommandContext): Promise<number> {
-  const names = ['snapshot status', 'snapshot restore', 'recover', ...Object.keys(offlineFlags)];
-  stdout.write(completionScript('etcdutl', operands[0] ?? '', names));
+  stdout.write(completionScript('etcdutl', operands[0] ?? '', etcdutlVerbNames));
   return ExitCode.ok;
 }
 

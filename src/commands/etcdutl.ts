@@ -11,10 +11,11 @@ import { WalError } from '#storage/wal/wal.ts';
 import { type Command, type CommandContext, CommandError, ExitCode } from './command.ts';
 import { goJson, humanBytes, omitZero, table } from './etcdctl/print.ts';
 import { EtcdctlError } from './etcdctl/session.ts';
-import { offline, offlineFlags } from './etcdutl-offline.ts';
+import { etcdutlVerbNames, offline, offlineFlags } from './etcdutl-offline.ts';
 import { recover, recoverFlags } from './etcdutl-recover.ts';
 import { type FlagTable, flagHelp, type Parsed, parseFlags } from './flags.ts';
 import { parseInitialCluster } from './initial-cluster.ts';
+import { namedVerb } from './named-verb.ts';
 
 const statusFlags: FlagTable = {
   'write-out': {
@@ -52,10 +53,12 @@ const restoreFlags: FlagTable = {
 };
 
 export const etcdutl: Command = async (args, context) => {
-  const [group, verb, ...rest] = args;
+  const group = args[0] === undefined ? undefined : (namedVerb(args[0], '', etcdutlVerbNames) ?? args[0]);
+  const verb = args[1] === undefined ? undefined : (namedVerb(args[1], `${group} `, etcdutlVerbNames) ?? args[1]);
+  const rest = args.slice(2);
   try {
     if (group === 'snapshot' && verb === 'status') return status(parseFlags(rest, statusFlags), context);
-    const done = offline(args, context);
+    const done = offline(group, args.slice(1), context);
     if (done !== undefined) return await done;
     if (group === 'recover') return await recover(args.slice(1), context);
     if (group === 'snapshot' && verb === 'restore') return await restore(parseFlags(rest, restoreFlags), context);
@@ -74,7 +77,7 @@ export const etcdutl: Command = async (args, context) => {
     .join('')}`;
   const asked = group === undefined || args.includes('--help') || args.includes('-h');
   (asked ? context.stdout : context.stderr).write(
-    asked ? help : `Error: unknown command ${JSON.stringify(group)} for "etcdutl"\n${help}`,
+    asked ? help : `Error: unknown command ${JSON.stringify(args[0])} for "etcdutl"\n${help}`,
   );
   return asked ? ExitCode.ok : ExitCode.failed;
 };

@@ -5,6 +5,7 @@ import { RpcError } from '#wire/grpc/status.ts';
 import packageJson from '../../../package.json' with { type: 'json' };
 import { type Command, CommandError, ExitCode } from '../command.ts';
 import { type FlagTable, flagHelp, parseFlags } from '../flags.ts';
+import { namedVerb } from '../named-verb.ts';
 import { authVerbs } from './auth.ts';
 import { checkVerbs } from './check.ts';
 import { completionVerb } from './completion.ts';
@@ -92,11 +93,15 @@ export const etcdctl: Command = async (args, context) => {
 /** Flags may stand before the verb, with their values. */
 function findVerb(args: readonly string[]): { readonly verb: Verb; readonly rest: readonly string[] } | undefined {
   const words = wordsIn(args);
-  const [first, second] = words;
-  for (const taken of [words, words.slice(0, 1)]) {
-    if (taken.length === 2 && (first === undefined || second === undefined)) continue;
-    const verb = verbs[taken.map(({ word }) => word).join(' ')];
-    if (verb !== undefined) return { verb, rest: args.filter((_, i) => !taken.some(({ at }) => at === i)) };
+  let path = '';
+  for (const [i, { word }] of words.entries()) {
+    const name = namedVerb(word, path, etcdctlVerbNames);
+    if (name === undefined) return undefined;
+    path = `${path}${name}`;
+    const verb = verbs[path];
+    const taken = words.slice(0, i + 1);
+    if (verb !== undefined) return { verb, rest: args.filter((_, at) => !taken.some((its) => its.at === at)) };
+    path = `${path} `;
   }
   return undefined;
 }
