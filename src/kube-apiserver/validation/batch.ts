@@ -5,6 +5,7 @@ import type { KubeObject } from '../object.ts';
 import { choose, type Fields, nonNegative, record, text } from './fields.ts';
 import { validateLabelSelector } from './label-selector.ts';
 import { compiled, validateMatch, validatePodTemplate } from './pod-template.ts';
+import { timeZoneProblem } from './time-zones.ts';
 
 /** A cron job adds eleven characters to its name for each job. */
 const cronJobNameMax = 52;
@@ -119,23 +120,27 @@ export function validateCronJob(object: KubeObject): FieldError[] {
   return errors;
 }
 
+/** A zone that was let in once is no reason to refuse the rest. */
+export function validateCronJobUpdate(object: KubeObject, old: KubeObject): FieldError[] {
+  const zoneOf = (job: KubeObject) => record(job['spec'])?.['timeZone'];
+  const errors = validateCronJob(object);
+  return zoneOf(object) === zoneOf(old) ? errors.filter(({ field }) => field !== zoneField) : errors;
+}
+
+const zoneField = 'spec.timeZone';
+
 function validateTimeZone(errors: FieldError[], zone: string | undefined): void {
-  const at = 'spec.timeZone';
+  const at = zoneField;
   if (zone === undefined) return;
-  if (zone === '') errors.push(invalid(at, zone, 'timeZone must be nil or non-empty string'));
-  else if (zone.toLowerCase() === 'local')
+  if (zone === '') {
+    errors.push(invalid(at, zone, 'timeZone must be nil or non-empty string'));
+    return;
+  }
+  if (zone.toLowerCase() === 'local')
     errors.push(
       invalid(at, zone, 'timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones'),
     );
-  else if (!isTimeZone(zone)) errors.push(invalid(at, zone, `unknown time zone ${zone}`));
-}
-
-/** The runtime's own table of zones is the one that schedules are computed by. */
-function isTimeZone(zone: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: zone });
-    return true;
-  } catch {
-    return false;
-  }
+  // Go knows the machine's own zone by this very name.
+  const problem = zone === 'Local' ? undefined : timeZoneProblem(zone);
+  if (problem !== undefined) errors.push(invalid(at, zone, problem));
 }

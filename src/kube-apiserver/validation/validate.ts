@@ -5,7 +5,7 @@ import { equal } from '#kube-machinery/json-patch.ts';
 import type { KubeObject } from '../object.ts';
 import { validateMutatingPolicy, validatePolicyBinding, validateValidatingPolicy } from './admission-policies.ts';
 import { validateApiService } from './api-services.ts';
-import { validateCronJob, validateJob, validateJobUpdate } from './batch.ts';
+import { validateCronJob, validateCronJobUpdate, validateJob, validateJobUpdate } from './batch.ts';
 import { validateSigningRequest, validateSigningRequestUpdate } from './certificates.ts';
 import {
   validateControllerRevision,
@@ -157,6 +157,7 @@ const updaters: Readonly<Record<string, ValidateUpdate>> = {
   'StorageClass.storage.k8s.io': validateStorageClassUpdate,
   'EndpointSlice.discovery.k8s.io': validateEndpointSliceUpdate,
   'Job.batch': validateJobUpdate,
+  'CronJob.batch': validateCronJobUpdate,
   'RoleBinding.rbac.authorization.k8s.io': roleRefUpdate,
   'ClusterRoleBinding.rbac.authorization.k8s.io': roleRefUpdate,
   'PriorityClass.scheduling.k8s.io': priorityUpdate,
