@@ -1,8 +1,10 @@
 /** `POST .../pods/NAME/binding`: the scheduler's word, once. Source: BindingREST of pkg/registry/core/pod. */
-import { badRequestError, conflictError, noSuchPathError } from '#kube-machinery/status.ts';
+import { decode } from '#kube-machinery/built-in-schemas.ts';
+import { type FieldError, notSupported, required } from '#kube-machinery/field-error.ts';
+import { badRequestError, conflictError, invalidError, noSuchPathError } from '#kube-machinery/status.ts';
 import { type HttpResponse, header } from '#transport/http.ts';
 import type { KubeObject } from '../object.ts';
-import { parseBody, readBody } from '../rest/body.ts';
+import { jsonType, parseBody, readBody } from '../rest/body.ts';
 import { timestamp } from '../rest/create.ts';
 import type { SubresourceVerbs } from '../rest/dispatch.ts';
 import { writeOptionsOf } from '../rest/options.ts';
@@ -32,21 +34,33 @@ export const legacyBindingVerbs: SubresourceVerbs = {
   },
 };
 
+const bindingKind = { group: '', version: 'v1', kind: 'Binding' };
+
+/** @throws StatusError BadRequest */
 async function bindingOf({ request }: RestScope): Promise<Binding> {
   const { value } = parseBody(await readBody(request), header(request.headers, 'content-type'), 'Binding');
-  return value as unknown as Binding;
+  if (value === null || typeof value !== 'object' || Array.isArray(value))
+    throw badRequestError(`json: cannot unmarshal ${jsonType(value)} into Go value of type v1.Binding`);
+  return decode(bindingKind, value, 'Ignore', () => {}) as unknown as Binding;
+}
+
+/** Source: ValidatePodBinding. */
+function problemsOf({ target }: Binding): FieldError[] {
+  const errors: FieldError[] = [];
+  if (target?.kind && target.kind !== 'Node')
+    errors.push(notSupported('target.kind', target.kind, ['Node', '<empty>']));
+  if (!target?.name) errors.push(required('target.name'));
+  return errors;
 }
 
 async function bind(scope: RestScope, binding: Binding): Promise<HttpResponse> {
   const { info, deps } = scope;
   const dryRun = writeOptionsOf(info.query, 'CreateOptions');
-  const target = binding.target;
-  if (target?.kind && target.kind !== 'Node')
-    throw badRequestError(
-      `target.kind: Unsupported value: ${JSON.stringify(target.kind)}: supported values: "Node", "<empty>"`,
-    );
-  if (!target?.name) throw badRequestError('target.name: Required value');
-  const nodeName = target.name;
+  const given = binding.metadata?.name;
+  if (given && given !== info.name) throw badRequestError('name in URL does not match name in Binding object');
+  const errors = problemsOf(binding);
+  if (errors.length > 0) throw invalidError('', 'Binding', info.name, errors);
+  const nodeName = binding.target!.name!;
   const internal = { ...scope, info: { ...info, subresource: 'binding' } };
   await updateStored(
     internal,
