@@ -60,6 +60,16 @@ export interface ListenOptions {
     peer: HttpPeer,
   ) => StreamHandler | undefined;
   readonly limits?: Partial<ConnectionLimits>;
+  /** Told of every connection whose TLS handshake fails. */
+  readonly rejected?: (connection: RejectedConnection) => void;
+}
+
+export interface RejectedConnection {
+  /** `host:port`; empty on a unix socket. */
+  readonly remoteAddress: string;
+  /** What the client asked for (SNI); empty if nothing. */
+  readonly serverName: string;
+  readonly error: Error;
 }
 
 export interface Listener extends AsyncDisposable {
@@ -125,7 +135,10 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       },
     );
     // A failed handshake is the client's problem.
-    secure.on('tlsClientError', (_error, socket) => socket.destroy());
+    secure.on('tlsClientError', (error, socket) => {
+      options.rejected?.({ ...whoAsked(socket), error });
+      socket.destroy();
+    });
     reload = (tls) => {
       secure.setSecureContext(tlsOptions(tls));
       allowed = tls;
@@ -200,6 +213,15 @@ function isAllowed(socket: TLSSocket, { allowedCommonNames, allowedHostnames, re
       (name) => certificate.checkHost(name, { subject: 'never' }) ?? certificate.checkIP(name),
     )
   );
+}
+
+function whoAsked({ remoteAddress, remotePort, servername }: TLSSocket): Omit<RejectedConnection, 'error'> {
+  const host = remoteAddress?.includes(':') === true ? `[${remoteAddress}]` : remoteAddress;
+  return {
+    remoteAddress: host === undefined ? '' : `${host}:${remotePort}`,
+    // `false` without one, whatever the types say.
+    serverName: typeof servername === 'string' ? servername : '',
+  };
 }
 
 /** Looks at the first bytes without taking them. */

@@ -87,7 +87,7 @@ async function run(settings: Settings, log: Log, scope: Scope): Promise<number> 
   const peerFiles = await certificatesOf(settings, 'peer-', dataDir);
   const peers = scope.use(startPeers(settings, peerFiles, log));
   // Members of a cluster must hear each other before any of them is ready.
-  const peerPorts = new Ports(peerFiles, scope);
+  const peerPorts = new Ports(peerFiles, scope, rejectedOn('peer', log));
   for (const url of settings.list('listen-peer-urls'))
     await peerPorts.open(url, { handler: peers.handler }, missingCertificate('peer'));
   watchPort(scope, peerFiles, log, (tls) => {
@@ -107,7 +107,7 @@ async function run(settings: Settings, log: Log, scope: Scope): Promise<number> 
     member.failed.then(() => undefined),
   ]);
   if (early !== undefined) return ExitCode.ok;
-  const clientPorts = new Ports(clientFiles, scope);
+  const clientPorts = new Ports(clientFiles, scope, rejectedOn('client', log));
   const { dispatcher, http, health } = member;
   const limits = { streamsMax: Math.min(settings.number('max-concurrent-streams'), streamsMax) };
   const httpUrls = settings.list('listen-client-http-urls');
@@ -332,25 +332,39 @@ function missingCertificate(kind: 'client' | 'peer' | 'metrics'): (url: string) 
     new SettingsError(`TLS key/cert (${flags}) must be provided for ${kind} url ${url} with HTTPS scheme`);
 }
 
+/** Who is turned away is named in the log, as upstream has it: a client with the wrong certificate is told little. */
+function rejectedOn(kind: 'client' | 'peer', log: Log): NonNullable<ListenOptions['rejected']> {
+  return ({ remoteAddress, serverName, error }) =>
+    // Who only hangs up, as load balancers do to see whether a port is open, fills no log.
+    log('code' in error && error.code === 'ECONNRESET' ? 'debug' : 'warn', `rejected connection on ${kind} endpoint`, {
+      'remote-addr': remoteAddress,
+      'server-name': serverName,
+      error: error.message,
+    });
+}
+
 /** The ports of one kind, which share their certificates. */
 class Ports {
   readonly #tls: TlsConfig | undefined;
   readonly #scope: Scope;
+  readonly #rejected: NonNullable<ListenOptions['rejected']>;
   readonly #secure: Listener[] = [];
 
-  constructor(files: TlsFiles | undefined, scope: Scope) {
+  constructor(files: TlsFiles | undefined, scope: Scope, rejected: NonNullable<ListenOptions['rejected']>) {
     this.#tls = files && loadTls(files);
     this.#scope = scope;
+    this.#rejected = rejected;
   }
 
   async open(
     url: string,
-    options: Omit<ListenOptions, 'address' | 'tls'>,
+    options: Omit<ListenOptions, 'address' | 'tls' | 'rejected'>,
     missing: (url: string) => SettingsError,
   ): Promise<void> {
     const { secure, address } = parseListenUrl(url);
     if (secure && this.#tls === undefined) throw missing(url);
-    const listener = await listen({ ...options, address, ...(secure && this.#tls && { tls: this.#tls }) });
+    const tls = secure && this.#tls && { tls: this.#tls, rejected: this.#rejected };
+    const listener = await listen({ ...options, address, ...tls });
     this.#scope.use(listener);
     if (secure) this.#secure.push(listener);
   }
