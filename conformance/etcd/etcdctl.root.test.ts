@@ -251,6 +251,22 @@ for (const [line, input] of lines)
     }
   });
 
+test('get by revisions, as 3.6 has it', { timeout }, async () => {
+  for (const value of ['1', '2']) await say(2, `put rev/a ${value}`);
+  await say(2, 'put rev/b 3');
+  const fields = (await say(2, 'get rev/a -w fields')).stdout;
+  const [created, modified] = ['CreateRevision', 'ModRevision'].map((name) =>
+    Number(new RegExp(`"${name}" : (\\d+)`).exec(fields)![1]),
+  ) as [number, number];
+  const keys = async (flag: string) =>
+    (await say(2, `get rev/ --prefix --keys-only ${flag}`)).stdout.trim().split(/\s+/);
+  assert.deepEqual(await keys(`--max-create-rev ${created}`), ['rev/a']);
+  assert.deepEqual(await keys(`--min-create-rev ${created + 1}`), ['rev/b']);
+  assert.deepEqual(await keys(`--max-mod-rev ${modified}`), ['rev/a']);
+  assert.deepEqual(await keys(`--min-mod-rev ${modified + 1}`), ['rev/b']);
+  assert.deepEqual(await keys(`--min-mod-rev ${created}`), ['rev/a', 'rev/b']);
+});
+
 for (const line of usageLines)
   test(line, { timeout }, async () => {
     const [wanted, ...others] = await Promise.all(pairs.map((_, i) => say(i, line)));

@@ -65,9 +65,14 @@ export const get: Verb = {
     'keys-only': { kind: 'bool', usage: 'get only the keys' },
     'count-only': { kind: 'bool', usage: 'get only the count' },
     'print-value-only': { kind: 'bool', usage: 'only write values when using the "simple" output format' },
+    'min-create-rev': { kind: 'string', usage: 'minimum create revision', default: '0' },
+    'max-create-rev': { kind: 'string', usage: 'maximum create revision', default: '0' },
+    'min-mod-rev': { kind: 'string', usage: 'minimum modification revision', default: '0' },
+    'max-mod-rev': { kind: 'string', usage: 'maximum modification revision', default: '0' },
   },
   async run(session) {
     const { client, flags, format, call } = session;
+    const bound = (name: string) => integer(flags.string(name)!, `bad ${name}`);
     const countOnly = flags.bool('count-only');
     const response = await client.range(
       {
@@ -77,6 +82,10 @@ export const get: Verb = {
         serializable: consistencyOf(flags) === 's',
         keysOnly: flags.bool('keys-only'),
         countOnly,
+        minCreateRevision: bound('min-create-rev'),
+        maxCreateRevision: bound('max-create-rev'),
+        minModRevision: bound('min-mod-rev'),
+        maxModRevision: bound('max-mod-rev'),
         ...orderOf(flags),
       },
       call,
