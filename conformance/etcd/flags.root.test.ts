@@ -70,6 +70,7 @@ const wrong: readonly (readonly string[])[] = [
   ['--election-timeout=60000'],
   ['--heartbeat-interval=0'],
   ['--logger=x'],
+  ['--listen-metrics-urls=https://127.0.0.1:1'],
   ['--config-file=/nonexistent/etcd.yaml'],
 ];
 

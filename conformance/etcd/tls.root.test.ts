@@ -111,7 +111,10 @@ for (const [who, command] of Object.entries(servers)) {
     const [clientCert, clientKey] = await certificate('anyone', ['client']);
     assert.equal(await ask(url, ['--cacert', ca, 'put', 'a', '1']), 'refused');
     assert.equal(await ask(url, ['--cacert', ca, '--cert', clientCert!, '--key', clientKey!, 'put', 'a', '1']), 'OK');
-    assert.match(server.log(), /"level":"warn".*rejected connection on client endpoint.*"remote-addr":"127\.0\.0\.1:\d+"/);
+    assert.match(
+      server.log(),
+      /"level":"warn".*rejected connection on client endpoint.*"remote-addr":"127\.0\.0\.1:\d+"/,
+    );
   });
 
   test(`a renewed certificate is shown without a restart: ${who}`, { timeout }, async () => {

@@ -327,6 +327,9 @@ function peerClient(settings: Settings): { readonly certificate?: string; readon
 }
 
 function missingCertificate(kind: 'client' | 'peer' | 'metrics'): (url: string) => SettingsError {
+  if (kind === 'metrics')
+    return () =>
+      new SettingsError('client TLS key/cert (--cert-file, --key-file) must be provided for metrics secure url');
   const flags = kind === 'peer' ? '--peer-cert-file, --peer-key-file' : '--cert-file, --key-file';
   return (url) =>
     new SettingsError(`TLS key/cert (${flags}) must be provided for ${kind} url ${url} with HTTPS scheme`);
