@@ -19,12 +19,18 @@ const timeout = 90_000;
 const wherry = new URL('../../bin/wherry', import.meta.url).pathname;
 const commands = { reference: [referenceBinary('etcd-server', 'etcd')], ours: [wherry, 'etcd'] };
 
-async function utl(...args: readonly string[]): Promise<{ readonly stdout: string; readonly code: number }> {
+interface Said {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly code: number;
+}
+
+async function utl(...args: readonly string[]): Promise<Said> {
   try {
     return { ...(await run(wherry, ['etcdutl', ...args])), code: 0 };
   } catch (error) {
-    const { stdout, code } = error as { readonly stdout: string; readonly code: number };
-    return { stdout, code };
+    const { stdout, stderr, code } = error as Said;
+    return { stdout, stderr, code };
   }
 }
 
@@ -56,7 +62,9 @@ for (const [who, command] of Object.entries(commands))
         `${JSON.stringify({ hash, hashRevision: revision, compactRevision: revision })}\n`,
       );
       const before = statSync(db).size;
-      assert.equal((await utl('defrag', '--data-dir', data)).code, 0);
+      const defragmented = await utl('defrag', '--data-dir', data);
+      assert.equal(defragmented.code, 0);
+      assert.match(defragmented.stderr, /"msg":"finished defragmenting directory","path":".*\/member\/snap\/db"/);
       assert.ok(statSync(db).size <= before);
       assert.ok(statSync(db).size < 1 << 20);
       for (const version of ['3.6', '3.6', '3.5'])
