@@ -358,15 +358,28 @@ describe('changes of membership', { timeout }, () => {
     await using cluster = await TestCluster.start(three, { bcryptCost: 4 });
     const channel = cluster.members.get('a')!.connect();
     const { methods } = Auth;
+    // Passwords are hashed on a thread, which takes its time: the machine's.
+    const hashed = async <T>(promise: Promise<T>) => {
+      let settled = false;
+      const mark = () => {
+        settled = true;
+      };
+      promise.then(mark, mark);
+      while (!settled) {
+        await cluster.clock.advance(1, drainTurns);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      return promise;
+    };
     for (const name of ['root', 'guest'])
-      await cluster.passes(channel.unary(methods.userAdd, AuthUserAddRequest.create({ name, password: name })));
+      await hashed(channel.unary(methods.userAdd, AuthUserAddRequest.create({ name, password: name })));
     await cluster.passes(channel.unary(methods.userGrantRole, { user: 'root', role: 'root' }));
     const { member } = await add(cluster, 'a', 'd', true);
     await cluster.startMember('d', joining(['a', 'b', 'c', 'd']));
     await cluster.passes(cluster.members.get('d')!.ready);
     await cluster.passes(channel.unary(methods.authEnable, {}));
     const tokenOf = async (name: string) =>
-      (await cluster.passes(channel.unary(methods.authenticate, { name, password: name }))).token;
+      (await hashed(channel.unary(methods.authenticate, { name, password: name }))).token;
     const [root, guest] = [await tokenOf('root'), await tokenOf('guest')];
 
     const id = member!.id;
@@ -410,6 +423,21 @@ describe('changes of membership', { timeout }, () => {
     await assert.rejects(
       cluster.passes(cluster.members.get(via)!.connect().unary(Cluster.methods.memberRemove, { id: memberId })),
     );
+  });
+
+  test('a member that was stopped on its way out, and is started again, leaves again', async () => {
+    await using cluster = await TestCluster.start(three);
+    const [gone] = cluster.followerNames as [string];
+    const etcd = cluster.members.get(gone)!;
+    const { memberId } = etcd.member.identity;
+    const via = cluster.members.get(cluster.leaderName!)!.connect();
+    await cluster.passes(via.unary(Cluster.methods.memberRemove, { id: memberId }));
+    await cluster.until(() => etcd.member.machine.members.isRemoved(memberId));
+    await cluster.passes(etcd[Symbol.asyncDispose]());
+    const again = await cluster.passes(cluster.startMember(gone));
+    assert.match(String(await cluster.passes(again.failed)), /permanently removed from the cluster/);
+    cluster.members.delete(gone);
+    await cluster.passes(again[Symbol.asyncDispose]());
   });
 
   test('a member that was away for long gets the state instead of the log, and watches on it miss nothing', async () => {

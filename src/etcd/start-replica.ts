@@ -90,6 +90,7 @@ export function startReplica(options: StartReplicaOptions): StartedReplica {
     checkpointer.installed(installed.applied.index);
     for (const { id, peerUrls } of member.machine.members.all()) addPeer(id, peerUrls);
     for (const id of member.machine.members.removedIds) network?.removePeer(id);
+    leaveIfRemoved();
   }
 
   const network = transport?.connect({
@@ -116,6 +117,11 @@ export function startReplica(options: StartReplicaOptions): StartedReplica {
   };
 
   let leaving: Timer | undefined;
+  /** It may learn of its removal by an entry, by a state from the leader, or from its own disk after it was stopped on its way out. */
+  const leaveIfRemoved = () => {
+    if (member.machine.members.isRemoved(memberId))
+      leaving ??= clock.after(leaveDelayMs, () => onFailed(new Error(removedText)));
+  };
   const replica = new Replica({
     ...options,
     memberId,
@@ -135,7 +141,7 @@ export function startReplica(options: StartReplicaOptions): StartedReplica {
           addPeer(nodeId, known.peerUrls);
           if (nodeId !== memberId) network?.updatePeer(nodeId, known.peerUrls);
         } else if (nodeId !== memberId) network?.removePeer(nodeId);
-        else leaving ??= clock.after(leaveDelayMs, () => onFailed(new Error(removedText)));
+        else leaveIfRemoved();
       },
       applied: () => member.settled(),
       isWanted: (id) => member.isWaitedFor(id),
@@ -155,6 +161,7 @@ export function startReplica(options: StartReplicaOptions): StartedReplica {
   for (const { id, peerUrls } of joining) if (id !== memberId) network?.addRemote(id, peerUrls);
   for (const { id, peerUrls } of machine.members.all()) addPeer(id, peerUrls);
   replica.start();
+  leaveIfRemoved();
 
   return {
     checkpointer,
