@@ -81,6 +81,16 @@ export function flagHelp(table: FlagTable): string {
   return `Flags:\n${lines.join('\n')}\n`;
 }
 
+/** What a flag looks like, as upstream's etcd tools write it, and what it is for; in order of the names. */
+export function flagOptions(table: FlagTable): (readonly [string, string])[] {
+  return Object.entries(table)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, { short, kind, usage, default: standard = '' }]) => {
+      const value = kind === 'bool' ? `[=${standard || 'false'}]` : `=${JSON.stringify(standard)}`;
+      return [`${short === undefined ? '    ' : `-${short}, `}--${name}${value}`, usage];
+    });
+}
+
 /** `60s`, `1m30s`, `500ms` in milliseconds. @throws CommandError usage */
 export function durationMs(text: string, name: string): number {
   const match = /^(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?$/.exec(text);

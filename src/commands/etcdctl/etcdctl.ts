@@ -4,13 +4,14 @@ import { Scope } from '#std/scope.ts';
 import { RpcError } from '#wire/grpc/status.ts';
 import packageJson from '../../../package.json' with { type: 'json' };
 import { type Command, CommandError, ExitCode } from '../command.ts';
-import { type FlagTable, flagHelp, parseFlags } from '../flags.ts';
+import { parseFlags } from '../flags.ts';
 import { namedVerb } from '../named-verb.ts';
 import { authVerbs } from './auth.ts';
 import { checkVerbs } from './check.ts';
 import { completionVerb } from './completion.ts';
 import { downgradeVerbs } from './downgrade.ts';
 import { elect } from './elect.ts';
+import { helpOf } from './help.ts';
 import { compaction, del, get, put } from './kv.ts';
 import { leaseVerbs } from './lease.ts';
 import { lock } from './lock.ts';
@@ -65,12 +66,13 @@ function group(name: string, its: Readonly<Record<string, Verb>>): Readonly<Reco
 
 export const etcdctl: Command = async (args, context) => {
   const { stdout, stderr, env } = context;
+  const asked = helpAsked(args);
+  if (asked !== undefined) {
+    stdout.write(helpOf(asked, verbs));
+    return ExitCode.ok;
+  }
   const found = findVerb(args);
   if (found === undefined) {
-    if (args.some((argument) => argument === '--help' || argument === '-h') || args.length === 0) {
-      stdout.write(help());
-      return ExitCode.ok;
-    }
     const word = wordsIn(args)[0]?.word ?? '';
     stderr.write(`Error: unknown command ${JSON.stringify(word)} for "etcdctl"\nRun 'etcdctl --help' for usage.\n`);
     return ExitCode.failed;
@@ -132,8 +134,20 @@ function fromEnvironment(env: Readonly<Record<string, string | undefined>>): str
   });
 }
 
-function help(): string {
-  const lines = Object.keys(verbs).map((name) => `  ${name}`);
-  const flags: FlagTable = globalFlags;
-  return `Usage:\n  etcdctl COMMAND [flags]\n\nCommands:\n${lines.join('\n')}\n\nGlobal ${flagHelp(flags)}`;
+/** The verb or the group that help is wanted for; empty for all of it. Undefined: none is. A group alone asks for its help, too. */
+function helpAsked(args: readonly string[]): string | undefined {
+  const end = args.indexOf('--');
+  const own = end < 0 ? args : args.slice(0, end);
+  const byWord = wordsIn(own)[0]?.word === 'help';
+  const words = wordsIn(byWord ? own.filter((argument) => argument !== 'help') : own);
+  let path = '';
+  for (const { word } of words) {
+    const name = namedVerb(word, path === '' ? '' : `${path} `, etcdctlVerbNames);
+    if (name === undefined) break;
+    path = path === '' ? name : `${path} ${name}`;
+    if (verbs[path] !== undefined) break;
+  }
+  const isGroupAlone = words.length <= 1 && verbs[path] === undefined && (words.length === 0 || path !== '');
+  const asks = byWord || isGroupAlone || own.some((argument) => argument === '--help' || argument === '-h');
+  return asks ? path : undefined;
 }
