@@ -31,10 +31,9 @@ test('a process that has ended and that nobody has waited for holds nothing', {
   skip: process.platform !== 'linux' && 'no /proc',
 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'lock-'));
-  // Its child ends at the first line, and is never waited for.
-  const parent = spawn('sh', ['-c', 'head -n 1 >/dev/null <&3 & echo $!; exec sleep 60'], {
-    stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
-  });
+  // Its child ends at the first line, and is never waited for: the shell that would is another program by then.
+  const script = '(read -r line <&3) & echo $!; exec "$0" --eval "setTimeout(() => {}, 60_000)"';
+  const parent = spawn('/bin/sh', ['-c', script, process.execPath], { stdio: ['ignore', 'pipe', 'inherit', 'pipe'] });
   try {
     const path = join(folder, 'lock');
     const [line] = (await once(parent.stdout!, 'data')) as [Buffer];
