@@ -6,16 +6,14 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import { ensureCertificates } from '#cluster/certificates.ts';
-import { ensureComponentCertificates, ensurePeerCertificates } from '#cluster/control-planes/component-certificates.ts';
-import { type ClusterLayout, writeLayout } from '#cluster/control-planes/layout.ts';
+import { writeLayout } from '#cluster/control-planes/layout.ts';
 import { livePlane, planeStatus } from '#cluster/control-planes/processes.ts';
 import { clusterPaths } from '#cluster/paths.ts';
 import { systemClock } from '#host/clock.ts';
 import { systemPrng } from '#host/random.ts';
 import { sleep } from '#std/clock.ts';
 import { Scope } from '#std/scope.ts';
-import { freePorts } from '#testkit/etcd-process.ts';
+import { prepareControlPlanes } from '#testkit/control-planes-folder.ts';
 import { pathEnvironment } from './environment.ts';
 
 const names = ['cp-1', 'cp-2', 'cp-3'];
@@ -32,16 +30,7 @@ test('a control plane that waits for a majority ends at the first signal', { tim
   // As root it is no folder of ours.
   scope.defer(() => rmSync(paths.run, { recursive: true }));
   const deps = { clock: systemClock, prng: systemPrng() };
-  const [port, kubeletPort, ...peerPorts] = await freePorts(5);
-  const layout: ClusterLayout = {
-    controlPlanes: names.map((name, i) => ({ name, peerPort: peerPorts[i]! })),
-    ...{ port: port!, kubeletPort: kubeletPort!, nodeIp: '127.0.0.1' },
-    ...{ podCidr: '10.244.0.0/24', serviceCidr: '10.96.0.0/16', clusterDomain: 'cluster.local' },
-  };
-  const folder = paths.pki;
-  await ensureCertificates({ folder, ipAddresses: ['127.0.0.1'], dnsNames: [] }, deps);
-  await ensureComponentCertificates({ folder, nodeName: 'node', nodeIp: '127.0.0.1' }, deps);
-  await ensurePeerCertificates(folder, names, deps);
+  const { layout } = await prepareControlPlanes(paths, names, deps);
   mkdirSync(paths.data, { recursive: true });
   await writeLayout(paths, layout);
 

@@ -2,7 +2,6 @@
  * `wherry server`: one control plane of a cluster that `wherry up --control-planes` has laid out, in this process: etcd member, apiserver, controllers and scheduler. `up` starts
  * them; one can be started by hand, too. It says on standard error what happens, and runs until SIGTERM, SIGINT or `wherry stop`.
  */
-import { readLayout } from '#cluster/control-planes/layout.ts';
 import { type Server, startServer } from '#cluster/control-planes/start-server.ts';
 import { clusterPaths, defaultClusterName } from '#cluster/paths.ts';
 import { systemClock } from '#host/clock.ts';
@@ -10,6 +9,7 @@ import { LockedError } from '#host/lock-file.ts';
 import { systemPrng } from '#host/random.ts';
 import { BboltError } from '#storage/bbolt/format.ts';
 import { WalError } from '#storage/wal/wal.ts';
+import { layoutOf } from './cluster-layout.ts';
 import { type Command, CommandError, ExitCode } from './command.ts';
 import { pathEnvironment } from './environment.ts';
 import { type FlagTable, flagHelp, parseFlags } from './flags.ts';
@@ -31,7 +31,7 @@ export const server: Command = async (args, { env, stdout, stderr }) => {
   }
   const clusterName = parsed.string('name')!;
   const paths = clusterPaths(clusterName, pathEnvironment(env), parsed.string('data-dir'));
-  const layout = await readLayout(paths);
+  const layout = await layoutOf(paths);
   if (layout === undefined)
     throw new CommandError(
       ExitCode.notFound,

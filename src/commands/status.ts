@@ -1,6 +1,6 @@
 /** `wherry status`: is the cluster running, where, and how are its nodes and pods. */
-import { readLayout } from '#cluster/control-planes/layout.ts';
 import { clusterPaths, defaultClusterName } from '#cluster/paths.ts';
+import { layoutOf } from './cluster-layout.ts';
 import { type Command, CommandError, ExitCode } from './command.ts';
 import { ask } from './control-client.ts';
 import { lookAtAll, type StatusTarget, statusObject, statusText, watchStatus } from './control-planes-status.ts';
@@ -37,7 +37,7 @@ export const status: Command = async (args, { env, stdout }) => {
   const name = parsed.string('name')!;
   const paths = clusterPaths(name, pathEnvironment(env), parsed.string('data-dir'));
   const json = parsed.string('output') === 'json';
-  const layout = await readLayout(paths);
+  const layout = await layoutOf(paths);
   if (layout !== undefined) {
     const target: StatusTarget = { name, paths, layout, running: () => readRunning(paths) };
     const sights = await lookAtAll(target);

@@ -1,8 +1,8 @@
 /** `wherry stop`: the running cluster ends with its containers; its data stays. */
-import { readLayout } from '#cluster/control-planes/layout.ts';
 import { livePlanes, stopPlanes } from '#cluster/control-planes/processes.ts';
 import { type ClusterPaths, clusterPaths, defaultClusterName } from '#cluster/paths.ts';
 import { systemClock } from '#host/clock.ts';
+import { layoutOf } from './cluster-layout.ts';
 import { type Command, CommandError, ExitCode } from './command.ts';
 import { ask } from './control-client.ts';
 import { pathEnvironment } from './environment.ts';
@@ -39,7 +39,7 @@ export const stop: Command = async (args, { env, stdout }) => {
 
 /** Those that outlived the process of the node. False: there are none. */
 export async function stopControlPlanes(paths: ClusterPaths, graceMs: number): Promise<boolean> {
-  const layout = await readLayout(paths);
+  const layout = await layoutOf(paths);
   if (layout === undefined || (await livePlanes(paths, layout)).length === 0) return false;
   await stopPlanes(paths, layout, { clock: systemClock, graceMs });
   return true;

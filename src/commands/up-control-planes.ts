@@ -5,11 +5,11 @@ import {
   controlPlaneCount,
   controlPlaneCounts,
   LayoutError,
-  readLayout,
 } from '#cluster/control-planes/layout.ts';
 import { type LivePlane, livePlanes, startPlanes } from '#cluster/control-planes/processes.ts';
 import type { ClusterPaths } from '#cluster/paths.ts';
 import { systemClock } from '#host/clock.ts';
+import { layoutOf } from './cluster-layout.ts';
 import { CommandError, ExitCode } from './command.ts';
 import type { Parsed } from './flags.ts';
 
@@ -23,9 +23,9 @@ export async function askedControlPlanes(
   const asked = text === undefined ? undefined : Number(text);
   if (asked !== undefined && !controlPlaneCounts.includes(asked))
     throw new CommandError(ExitCode.usage, `--control-planes ${text}: use one of ${controlPlaneCounts.join(', ')}`);
-  const layout = await readLayout(paths);
   const given = (flag: string) => (parsed.has(flag) ? parsed.string(flag) : undefined);
   try {
+    const layout = await layoutOf(paths);
     const count = await controlPlaneCount(name, paths, layout, asked);
     if (layout !== undefined) {
       const [port, podCidr, serviceCidr] = [given('port'), given('pod-cidr'), given('service-cidr')];

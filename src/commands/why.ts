@@ -1,12 +1,13 @@
 /** `wherry why KIND/NAME`: who wrote an object lately and what made them, and for a pod what the scheduler thought of each node. */
 import { resources } from '#api-kube/resources.ts';
-import { type ClusterLayout, readLayout } from '#cluster/control-planes/layout.ts';
+import type { ClusterLayout } from '#cluster/control-planes/layout.ts';
 import { planePaths } from '#cluster/control-planes/plane-paths.ts';
 import { livePlanes } from '#cluster/control-planes/processes.ts';
 import { askControl } from '#cluster/control-socket.ts';
 import { type ClusterPaths, clusterPaths, defaultClusterName } from '#cluster/paths.ts';
 import { systemClock } from '#host/clock.ts';
 import type { Verdict } from '#kube-scheduler/verdicts.ts';
+import { layoutOf } from './cluster-layout.ts';
 import { type Command, CommandError, ExitCode } from './command.ts';
 import { ask } from './control-client.ts';
 import { pathEnvironment } from './environment.ts';
@@ -50,7 +51,7 @@ export const why: Command = async (args, { env, stdout }) => {
   if (resource === undefined) throw new CommandError(ExitCode.notFound, `there is no kind ${JSON.stringify(kind)}`);
   const name = parsed.string('name')!;
   const paths = clusterPaths(name, pathEnvironment(env), parsed.string('data-dir'));
-  const layout = await readLayout(paths);
+  const layout = await layoutOf(paths);
   const namespace = resource.namespaced ? parsed.string('namespace')! : '';
   const qualified = resource.group === '' ? resource.resource : `${resource.resource}.${resource.group}`;
   const path = ['why', qualified, namespace, objectName].map(encodeURIComponent).join('/');

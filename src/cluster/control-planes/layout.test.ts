@@ -1,12 +1,19 @@
 /** How many control planes a cluster has, and settings that must stay as they were: what an `up` may ask for, and what it is refused with. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import { Scope } from '#std/scope.ts';
 import { clusterPaths } from '../paths.ts';
-import { type ClusterLayout, checkSettings, controlPlaneCount, readLayout, writeLayout } from './layout.ts';
+import {
+  type ClusterLayout,
+  checkSettings,
+  controlPlaneCount,
+  LayoutError,
+  readLayout,
+  writeLayout,
+} from './layout.ts';
 
 const layout: ClusterLayout = {
   controlPlanes: ['cp-1', 'cp-2', 'cp-3'].map((name, i) => ({ name, peerPort: 2380 + i })),
@@ -47,4 +54,15 @@ test('settings may be repeated and not changed', () => {
   checkSettings('x', layout, { port: 6443, serviceCidr: '10.96.0.0/16' });
   assert.throws(() => checkSettings('x', layout, { port: 7443 }), /made with --port 6443: leave the flag out/);
   assert.throws(() => checkSettings('x', layout, { etcdServers: 'http://a:1' }), /made with --etcd-servers \(none\)/);
+});
+
+test('a layout that cannot be read is named', async () => {
+  await using scope = new Scope();
+  const paths = newPaths(scope);
+  const path = join(paths.data, 'control-planes.json');
+  writeFileSync(path, '{"controlPlanes":');
+  await assert.rejects(
+    readLayout(paths),
+    (error) => error instanceof LayoutError && error.message.startsWith(`${path}: `),
+  );
 });

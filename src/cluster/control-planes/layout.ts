@@ -38,10 +38,15 @@ export const controlPlaneCounts: readonly number[] = [1, 3, 5];
 type DataFolder = Pick<ClusterPaths, 'data'>;
 const layoutFile = (paths: DataFolder) => join(paths.data, 'control-planes.json');
 
-/** Undefined: the cluster has one control plane, or is not there yet. */
+/** Undefined: the cluster has one control plane, or is not there yet. @throws LayoutError that names a file which cannot be read */
 export async function readLayout(paths: DataFolder): Promise<ClusterLayout | undefined> {
   const text = await readIfThere(layoutFile(paths));
-  return text === undefined ? undefined : (JSON.parse(text.toString('utf8')) as ClusterLayout);
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text.toString('utf8')) as ClusterLayout;
+  } catch (error) {
+    throw new LayoutError(`${layoutFile(paths)}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 export async function writeLayout(paths: DataFolder, layout: ClusterLayout): Promise<void> {

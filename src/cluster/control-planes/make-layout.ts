@@ -10,8 +10,9 @@ import { addressAt, formatAddress, parsePrefix } from '#wire/netlink/ip-address.
 import type { ClusterPaths } from '../paths.ts';
 import { kubeletPort } from '../real-node.ts';
 import type { ClusterConfig } from '../start-cluster.ts';
-import { type ClusterLayout, readLayout } from './layout.ts';
+import { type ClusterLayout, LayoutError, readLayout } from './layout.ts';
 
+/** Where control planes on one machine hear each other. */
 export const loopback = '127.0.0.1';
 const firstPeerPort = 2380;
 const portsTriedMax = 200;
@@ -42,7 +43,11 @@ export async function makeLayout(
 async function portsOfOthers({ share }: ClusterPaths): Promise<number[]> {
   const ports: number[] = [];
   for (const name of await listFolder(share)) {
-    const layout = await readLayout({ data: join(share, name) });
+    const layout = await readLayout({ data: join(share, name) }).catch((error: unknown) => {
+      // One whose layout cannot be read does not start as it is, and is told so then.
+      if (!(error instanceof LayoutError)) throw error;
+      return undefined;
+    });
     if (layout === undefined) continue;
     ports.push(layout.port, layout.kubeletPort);
     for (const { peerPort } of layout.controlPlanes) if (peerPort !== undefined) ports.push(peerPort);

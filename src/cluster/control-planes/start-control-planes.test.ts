@@ -1,7 +1,7 @@
 /** A first `up` of several control planes that cannot be: what it was asked for with binds nobody, and it fails in one piece. The ports that it chooses are its own for good. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,6 +61,9 @@ test('ports of a cluster that is stopped stay its own', async () => {
     kubeletPort,
   ];
   assert.equal(new Set([...portsOf(first), ...portsOf(second)]).size, 8);
+  // One that cannot be read holds up nobody else.
+  writeFileSync(join(a.paths.data, 'control-planes.json'), '{');
+  assert.equal((await makeLayout(b, 3)).controlPlanes.length, 3);
 });
 
 test('a program that cannot be started is told of, and is not the end of this process', async () => {
