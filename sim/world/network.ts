@@ -3,11 +3,9 @@
  * direction at a time.
  */
 import { Message, MessageType } from '#api-etcd/gen/raft.ts';
-import type { ClusterMember } from '#etcd/cluster/members.ts';
 import type { PeerNetwork, SnapshotDatabase } from '#etcd/peers/peer-network.ts';
 import type { PeerCalls, PeerHost, PeerTransport } from '#etcd/peers/peers.ts';
-import { fromPeer, renewalTold, timeToLiveTold } from '#etcd/peers/source.ts';
-import { serverVersion } from '#etcd/version.ts';
+import { peerCalls } from '#testkit/peer-calls.ts';
 import type { MemberClock } from './member-clock.ts';
 import type { World } from './world.ts';
 
@@ -234,22 +232,6 @@ export class SimNetwork {
       }
       throw new Error(`nobody at ${urls.join()}`);
     };
-    const told = (error: unknown) => {
-      throw fromPeer(error);
-    };
-    return {
-      members: () =>
-        call(({ clusterId, source }) => ({ clusterId, members: source.members() as readonly ClusterMember[] })),
-      version: () => call(({ source }) => ({ server: serverVersion, cluster: source.clusterVersion() ?? '' })),
-      renewLease: (id) => renewalTold(call(({ source }) => source.renewLease(id))),
-      leaseTimeToLive: (id, keys) =>
-        timeToLiveTold(
-          call(({ source }) => source.leaseTimeToLive(id, keys)),
-          id,
-        ),
-      hashKv: (_clusterId, revision) => call(async ({ source }) => source.hashKv(revision)),
-      promote: (id) =>
-        call(({ source }) => source.promote(id, undefined)).catch(told) as Promise<readonly ClusterMember[]>,
-    };
+    return peerCalls(call);
   }
 }

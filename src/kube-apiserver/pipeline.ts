@@ -57,6 +57,7 @@ function statusErrorOf(error: unknown): StatusError {
   return internalError(error);
 }
 
+/** 504, for whoever has waited as long as a request may take. */
 export function allottedTimeoutError(): StatusError {
   return timeoutError('request did not complete within the allotted timeout');
 }

@@ -1,11 +1,12 @@
 /** A client that closes lets go of every connection at once: one that is being made, one that the server is taking leave of. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import test from 'node:test';
 import { KV, PutRequest, Watch } from '#api-etcd/gen/rpc.ts';
 import { systemClock } from '#host/clock.ts';
 import { Scope } from '#std/scope.ts';
+import { serveSockets } from '#testkit/serve-sockets.ts';
 import { parseTarget } from '#transport/dial.ts';
 import { joinSocket } from '#transport/http2-socket.ts';
 import { connectRpc } from './client.ts';
@@ -14,24 +15,10 @@ const timeout = 10_000;
 /** The head of a frame: eight bytes, PING, ACK. */
 const pingAnswer = Buffer.from([0, 0, 8, 6, 1]);
 
-async function serve(scope: Scope, onSocket: (socket: Socket) => void): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket.on('error', () => {}));
-    onSocket(socket);
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  scope.defer(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
-
 test('a handshake that nobody answers is given up', { timeout }, async () => {
   await using scope = new Scope();
   const accepted = Promise.withResolvers<Socket>();
-  const port = await serve(scope, (socket) => accepted.resolve(socket.resume()));
+  const port = await serveSockets(scope, (socket) => accepted.resolve(socket.resume()));
   const channel = connectRpc({ target: parseTarget(`https://127.0.0.1:${port}`), clock: systemClock });
   const put = assert.rejects(channel.unary(KV.methods.put, PutRequest.create({})), {
     message: /grpc: the client connection is closing/,
@@ -47,7 +34,7 @@ test('a connection that the server drains, with a call on it, is closed', { time
   const opened = Promise.withResolvers<Socket>();
   // The client has read the GOAWAY when it has answered the ping behind it.
   const goodbyeRead = Promise.withResolvers<void>();
-  const port = await serve(scope, (socket) => {
+  const port = await serveSockets(scope, (socket) => {
     const http2 = joinSocket(socket, {
       role: 'server',
       accept() {

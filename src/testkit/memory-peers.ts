@@ -3,12 +3,10 @@
  * arrive where the test has cut the way. A cut ends what is on that way, too: calls that wait for their answer, and states that are half sent.
  */
 import { Message } from '#api-etcd/gen/raft.ts';
-import type { ClusterMember } from '#etcd/cluster/members.ts';
 import type { PeerNetwork, SnapshotDatabase } from '#etcd/peers/peer-network.ts';
 import type { PeerCalls, PeerHost, PeerTransport } from '#etcd/peers/peers.ts';
-import { fromPeer, renewalTold, timeToLiveTold } from '#etcd/peers/source.ts';
-import { serverVersion } from '#etcd/version.ts';
 import { nextTurn } from '#host/event-loop.ts';
+import { peerCalls } from './peer-calls.ts';
 
 interface Joined {
   readonly host: PeerHost;
@@ -144,22 +142,6 @@ export class MemoryPeers {
       }
       throw new Error(`nobody at ${urls.join()}`);
     };
-    const told = (error: unknown) => {
-      throw fromPeer(error);
-    };
-    return {
-      members: () =>
-        call(({ clusterId, source }) => ({ clusterId, members: source.members() as readonly ClusterMember[] })),
-      version: () => call(({ source }) => ({ server: serverVersion, cluster: source.clusterVersion() ?? '' })),
-      renewLease: (id) => renewalTold(call(({ source }) => source.renewLease(id))),
-      leaseTimeToLive: (id, keys) =>
-        timeToLiveTold(
-          call(({ source }) => source.leaseTimeToLive(id, keys)),
-          id,
-        ),
-      hashKv: (_clusterId, revision) => call(({ source }) => source.hashKv(revision)),
-      promote: (id, token) =>
-        call(({ source }) => source.promote(id, token)).catch(told) as Promise<readonly ClusterMember[]>,
-    };
+    return peerCalls(call);
   }
 }

@@ -1,8 +1,9 @@
 /** Connections that switch protocols while one side goes away: the other side hears of it, and nothing is left open. */
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { Scope } from '#std/scope.ts';
+import { serveSockets } from '#testkit/serve-sockets.ts';
 import { discard } from './discard.ts';
 import { createFetch } from './fetch.ts';
 import type { HttpHandler, HttpRequest } from './http.ts';
@@ -19,21 +20,6 @@ const request = (headers: HttpRequest['headers'] = []): HttpRequest => ({
   peer: { address: 'in-memory' },
   signal: new AbortController().signal,
 });
-
-/** Serves sockets as they come; closed with `scope`. */
-async function serveSockets(scope: Scope, onSocket: (socket: Socket) => void): Promise<string> {
-  const sockets: Socket[] = [];
-  const server = createServer((socket) => {
-    sockets.push(socket.on('error', () => {}));
-    onSocket(socket);
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  scope.defer(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
 
 /** Asks with these headers and goes as soon as the request has come; the answer comes after that. */
 async function goBeforeTheAnswer(headers: string, answer: (request: HttpRequest) => ReturnType<HttpHandler>) {
@@ -94,13 +80,13 @@ test('a client that goes before it is refused does not have the refusal read for
 test('a server that breaks between its answer and the switch takes the client along', limit, async () => {
   await using scope = new Scope();
   const accepted = Promise.withResolvers<Socket>();
-  const address = await serveSockets(scope, (socket) => {
+  const port = await serveSockets(scope, (socket) => {
     socket.once('data', () =>
       socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: x\r\n\r\n'),
     );
     accepted.resolve(socket);
   });
-  const fetch = scope.use(createFetch({ address }));
+  const fetch = scope.use(createFetch({ address: `http://127.0.0.1:${port}` }));
   const { upgrade } = await fetch(
     request([
       ['connection', 'Upgrade'],
@@ -125,10 +111,10 @@ test('an answer that nobody takes is let go of, with its connection', limit, asy
     'HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: x\r\n\r\n',
   ]) {
     const closed = Promise.withResolvers<void>();
-    const address = await serveSockets(scope, (socket) => {
+    const port = await serveSockets(scope, (socket) => {
       socket.once('data', () => socket.write(head)).on('close', () => closed.resolve());
     });
-    const fetch = scope.use(createFetch({ address }));
+    const fetch = scope.use(createFetch({ address: `http://127.0.0.1:${port}` }));
     discard(
       await fetch(
         request([

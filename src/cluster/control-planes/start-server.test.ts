@@ -10,12 +10,9 @@ import { createKubeClient } from '#kube-client/client.ts';
 import type { ApiObject, ResourceRef } from '#kube-client/resource-ref.ts';
 import { sleep } from '#std/clock.ts';
 import { Scope } from '#std/scope.ts';
-import { freePorts } from '#testkit/etcd-process.ts';
+import { prepareControlPlanes } from '#testkit/control-planes-folder.ts';
 import { createFetch } from '#transport/fetch.ts';
-import { ensureCertificates } from '../certificates.ts';
 import { clusterPaths } from '../paths.ts';
-import { ensureComponentCertificates, ensurePeerCertificates } from './component-certificates.ts';
-import type { ClusterLayout } from './layout.ts';
 import type { PlaneStatus } from './plane-status.ts';
 import { planeStatus } from './processes.ts';
 import { type Server, startServer } from './start-server.ts';
@@ -34,17 +31,7 @@ async function lay(scope: Scope) {
   const home = mkdtempSync(join(tmpdir(), 'control-planes-'));
   scope.defer(() => rmSync(home, { recursive: true, force: true }));
   const paths = clusterPaths('test', { root: false, home, xdgRuntimeDir: join(home, 'run') });
-  const [port, kubeletPort, ...peerPorts] = await freePorts(5);
-  const layout: ClusterLayout = {
-    controlPlanes: names.map((name, i) => ({ name, peerPort: peerPorts[i]! })),
-    ...{ port: port!, kubeletPort: kubeletPort!, nodeIp: '127.0.0.1' },
-    ...{ podCidr: '10.244.0.0/24', serviceCidr: '10.96.0.0/16', clusterDomain: 'cluster.local' },
-  };
-  const folder = paths.pki;
-  const certificates = await ensureCertificates({ folder, ipAddresses: ['127.0.0.1'], dnsNames: [] }, deps);
-  await ensureComponentCertificates({ folder, nodeName: 'node', nodeIp: '127.0.0.1' }, deps);
-  await ensurePeerCertificates(folder, names, deps);
-  return { paths, layout, certificates };
+  return { paths, ...(await prepareControlPlanes(paths, names, deps)) };
 }
 
 async function until<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {

@@ -10,10 +10,12 @@ export function isConnectedSince(member: Member, id: bigint, sinceMs: number): b
   return activeMs !== undefined && activeMs < sinceMs;
 }
 
+/** This member is among them, if it is a voter. Monotonic milliseconds. */
 export function countConnectedSince(member: Member, voters: readonly ClusterMember[], sinceMs: number): number {
   return voters.filter(({ id }) => isConnectedSince(member, id, sinceMs)).length;
 }
 
+/** Monotonic milliseconds. */
 export function hasQuorumSince(member: Member, sinceMs: number): boolean {
   const voters = member.machine.members.voters();
   return countConnectedSince(member, voters, sinceMs) >= majorityOf(voters.length);

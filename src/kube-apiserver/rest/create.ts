@@ -80,6 +80,7 @@ async function createOnce(scope: RestScope, input: KubeObject, dryRun: boolean):
   }
 }
 
+/** For strategies that write down who has asked, and when. */
 export function writerOf({ deps, user }: RestScope): Writer {
   return { user, now: timestamp(deps.clock.now()) };
 }

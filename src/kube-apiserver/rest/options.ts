@@ -150,6 +150,7 @@ export function writeOptionsOf(query: URLSearchParams, kind: string): boolean {
   return given.length > 0;
 }
 
+/** `All` is the only kind of dry run there is. */
 export function dryRunErrors(given: readonly string[]): FieldError[] {
   return given.every((value) => value === 'All') ? [] : [notSupported('dryRun', given, ['All'])];
 }
