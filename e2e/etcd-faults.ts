@@ -15,7 +15,7 @@ import { endKey, firstKey, type Recorded, SimClient } from '../sim/clients.ts';
 import { kvOf } from '../sim/committed-log.ts';
 import { checkRecorded } from '../sim/oracles/history.ts';
 import { Host } from './faults/hosts.ts';
-import { machineWorld } from './faults/machine-world.ts';
+import { MachineWorld } from './faults/machine-world.ts';
 import { makeFaults, noFaults } from './faults/make-faults.ts';
 import { Member } from './faults/members.ts';
 import { firstDifference, Watcher } from './faults/watcher.ts';
@@ -36,7 +36,7 @@ process.stdout.write(`seed ${seed}, ${seconds} seconds\n`);
 
 const { step, finish } = createSteps();
 const folder = mkdtempSync(join(tmpdir(), 'wherry-faults-'));
-const world = machineWorld(seed);
+const world = new MachineWorld(seed);
 const violations: string[] = [];
 const violated = (what: string) => void (violations.length < 10 && violations.push(what));
 const recorded: Recorded = { operations: [], pastReads: [], unknown: 0, refused: 0 };

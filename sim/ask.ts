@@ -16,6 +16,20 @@ const unknowns: ReadonlySet<number> = new Set([Code.Unavailable, Code.DeadlineEx
 const unexpected: ReadonlySet<number> = new Set([Code.Canceled, Code.Unknown, Code.Internal]);
 
 /**
+ * How a request ended that was answered with an error.
+ * @param violated told of errors that no member has a reason for: their end is not known either
+ */
+export function endingOf(
+  error: unknown,
+  violated: (what: string) => void,
+): Exclude<Ending<never>, { kind: 'answered' }> {
+  const code = error instanceof RpcError ? error.code : undefined;
+  const strange = code === undefined || unexpected.has(code);
+  if (strange) violated(`answers ${code ?? ''} ${error instanceof Error ? (error.stack ?? error.message) : error}`);
+  return strange || unknowns.has(code) ? { kind: 'unknown' } : { kind: 'refused', error };
+}
+
+/**
  * @param timeoutMs the client does not wait longer
  * @returns never rejects; an error that no member has a reason for is a broken promise, and the end unknown
  */
@@ -48,12 +62,8 @@ export function ask<T>(
         },
         (error: unknown) => {
           if (!clock.alive) return;
-          const code = error instanceof RpcError ? error.code : undefined;
-          const strange = code === undefined || unexpected.has(code);
-          if (strange)
-            violated(`answers ${code ?? ''} ${error instanceof Error ? (error.stack ?? error.message) : error}`);
-          const unknown = strange || unknowns.has(code);
-          clock.whenRunning(() => end(unknown ? { kind: 'unknown' } : { kind: 'refused', error }));
+          const ending = endingOf(error, violated);
+          clock.whenRunning(() => end(ending));
         },
       );
     // Some requests are long on their way: the client may have given up when they arrive.

@@ -20,6 +20,7 @@ import type { Ending } from './ask.ts';
 import { kvOf } from './committed-log.ts';
 import type { Operation } from './linearizability/history.ts';
 import type { Input, Kv, Compare as ModelCompare, Output, Write } from './linearizability/store-model.ts';
+import type { Chance } from './world/chance.ts';
 
 /** A read of the past, or of one member alone: checked against what was agreed on, not for its moment. */
 export interface PastRead {
@@ -45,12 +46,9 @@ const clientTimeoutMs = 3000;
 const thinkMsMax = 4;
 
 /** Time, chance, and a place for every event among all others: simulated, or those of the machine. */
-export interface ClientWorld extends Clock {
+export interface ClientWorld extends Clock, Chance {
   /** Later calls get higher ones. */
   nextPlace(): number;
-  between(low: number, high: number): number;
-  chance(permille: number): boolean;
-  pick<T>(items: readonly T[]): T;
 }
 
 /** @template M a member, as whoever asks it knows it */

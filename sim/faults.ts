@@ -79,7 +79,6 @@ const faults: readonly (readonly [number, Fault])[] = [
   [6, loseVoter],
   [8, compact],
 ];
-const total = faults.reduce((sum, [weight]) => sum + weight, 0);
 
 /** Makes one fault after the other until it is done. Several may be at it at a time: each ends only what it has begun. */
 export async function makeFaults(deps: FaultDeps): Promise<void> {
@@ -87,13 +86,7 @@ export async function makeFaults(deps: FaultDeps): Promise<void> {
   while (!done()) {
     await sleep(world, world.between(10, pauseMsMax));
     if (done()) return;
-    let drawn = world.between(0, total - 1);
-    for (const [weight, fault] of faults) {
-      drawn -= weight;
-      if (drawn >= 0) continue;
-      await fault(deps);
-      break;
-    }
+    await world.weighted(faults)(deps);
   }
 }
 

@@ -22,6 +22,7 @@ export class Host {
   readonly #disk: string;
   readonly #holder: ChildProcess;
   #tables = 0;
+  #isSlow = false;
 
   private constructor(name: string, number: number, folder: string, holder: ChildProcess) {
     this.name = name;
@@ -88,14 +89,22 @@ export class Host {
     return async () => void (await this.run('nft', 'delete', 'table', 'ip', table));
   }
 
+  get isSlow(): boolean {
+    return this.#isSlow;
+  }
+
   /**
    * What it sends waits in a queue, and gets lost where the queue is full. One at a time.
    * @returns ends it
    */
   async slowDown(kilobits: number): Promise<() => Promise<void>> {
     const bucket = ['rate', `${kilobits}kbit`, 'burst', '4kb', 'latency', '300ms'];
+    this.#isSlow = true;
     await this.run('tc', 'qdisc', 'add', 'dev', 'eth0', 'root', 'tbf', ...bucket);
-    return async () => void (await this.run('tc', 'qdisc', 'del', 'dev', 'eth0', 'root'));
+    return async () => {
+      await this.run('tc', 'qdisc', 'del', 'dev', 'eth0', 'root');
+      this.#isSlow = false;
+    };
   }
 
   /** Leaves no byte on its disk. @returns makes room again */

@@ -54,7 +54,6 @@ const faults: readonly (readonly [number, Fault])[] = [
   [2, fillDisk],
   [1, startOnReadOnlyDisk],
 ];
-const total = faults.reduce((sum, [weight]) => sum + weight, 0);
 
 /** Makes one fault after the other until it is done. Several may be at it at a time. */
 export async function makeFaults(deps: FaultDeps): Promise<void> {
@@ -62,9 +61,7 @@ export async function makeFaults(deps: FaultDeps): Promise<void> {
   while (!done()) {
     await sleep(world, world.between(50, 1500));
     if (done()) return;
-    let drawn = world.between(1, total);
-    const [, fault] = faults.find(([weight]) => (drawn -= weight) <= 0)!;
-    await fault(deps, world.pick(members));
+    await world.weighted(faults)(deps, world.pick(members));
   }
 }
 
@@ -140,16 +137,12 @@ async function loseSome({ world, members, counts }: FaultDeps, member: Member): 
   await end();
 }
 
-const slow = new Set<Member>();
-
 async function slowDown({ world, counts }: FaultDeps, member: Member): Promise<void> {
-  if (slow.has(member)) return;
+  if (member.host.isSlow) return;
   counts.slowLines++;
-  slow.add(member);
   const end = await member.host.slowDown(world.pick([128, 512, 2048]));
   await sleep(world, world.between(500, 5000));
   await end();
-  slow.delete(member);
 }
 
 /** A member with a full disk may go on, or end; it goes on when there is room again. */

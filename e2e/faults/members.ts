@@ -5,17 +5,13 @@ import type { CallOptions, Channel } from '#rpc/call.ts';
 import { connectRpc } from '#rpc/client.ts';
 import { parseTarget } from '#transport/dial.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
-import type { Ending } from '../../sim/ask.ts';
+import { type Ending, endingOf } from '../../sim/ask.ts';
 import { type Running, start } from '../shell.ts';
 import type { Host } from './hosts.ts';
 
 const binary = new URL('../../bin/etcd', import.meta.url).pathname;
 /** Checkpoints, and states that are sent to whoever was away, happen all the time. */
 const snapshotEntries = 500;
-/** Errors after which nobody knows what has happened, or will. */
-const unknowns: ReadonlySet<number> = new Set([Code.Unavailable, Code.DeadlineExceeded]);
-/** Errors that no member has a reason for. */
-const unexpected: ReadonlySet<number> = new Set([Code.Canceled, Code.Unknown, Code.Internal]);
 
 export class Member {
   readonly host: Host;
@@ -62,13 +58,10 @@ export class Member {
     try {
       return { kind: 'answered', value: await call(patient) };
     } catch (error) {
-      const code = error instanceof RpcError ? error.code : undefined;
+      const isGone = error instanceof RpcError && error.code === Code.Unavailable;
       // A client in a hurry: it does not wait until it may dial again.
-      if (code === Code.Unavailable && channel === this.#channel) this.#reconnect();
-      if (code !== undefined && unknowns.has(code)) return { kind: 'unknown' };
-      if (code !== undefined && !unexpected.has(code)) return { kind: 'refused', error };
-      this.#violated(`${this.name} answers ${error instanceof Error ? (error.stack ?? error.message) : error}`);
-      return { kind: 'unknown' };
+      if (isGone && channel === this.#channel) this.#reconnect();
+      return endingOf(error, (what) => this.#violated(`${this.name} ${what}`));
     }
   }
 

@@ -4,16 +4,15 @@
  */
 import { nextTurn } from '#host/event-loop.ts';
 import type { Clock, Timer } from '#std/clock.ts';
-import { below, type Prng, seededPrng } from '#std/prng.ts';
 import { TimerHeap } from '#std/timer-heap.ts';
+import { Chance } from './chance.ts';
 
 /** Any fixed day: runs repeat. */
 const epochMs = 1_767_225_600_000;
 /** Work that needs more goes on in the turns of the next moment: processors are not infinitely fast. */
 const turnsPerMoment = 3;
 
-export class World implements Clock {
-  readonly prng: Prng;
+export class World extends Chance implements Clock {
   /** Told what a callback threw: the process of a member would have ended. By default it is thrown on. */
   onError: (error: unknown) => void = (error) => {
     throw error;
@@ -21,10 +20,6 @@ export class World implements Clock {
   readonly #timers = new TimerHeap();
   #nowMs = 0;
   #place = 0;
-
-  constructor(seed: number) {
-    this.prng = seededPrng(seed);
-  }
 
   now(): number {
     return Math.floor(epochMs + this.#nowMs);
@@ -66,19 +61,5 @@ export class World implements Clock {
 
   passes(ms: number): Promise<boolean> {
     return this.until(() => false, ms);
-  }
-
-  /** An integer from `low` to `high`, both included. */
-  between(low: number, high: number): number {
-    return low + below(this.prng, high - low + 1);
-  }
-
-  /** True in `permille` of a thousand cases. */
-  chance(permille: number): boolean {
-    return below(this.prng, 1000) < permille;
-  }
-
-  pick<T>(items: readonly T[]): T {
-    return items[below(this.prng, items.length)]!;
   }
 }
