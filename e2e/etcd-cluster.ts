@@ -97,6 +97,43 @@ try {
     });
     await etcdctl(ports.m1, 'put', 'k', 'after the backup');
   });
+  await step('a continuous backup, restored to one revision', async () => {
+    const archive = folder('archive');
+    const words = { ARCHIVE: archive };
+    const running = startDocumented(
+      'wherry etcdctl --endpoints http://127.0.0.1:12379 backup run ARCHIVE --retain 168h',
+      { env, words },
+    );
+    await eventually(
+      'it has a base',
+      async () => running.output(),
+      (output) => output.includes('base of revision'),
+    );
+    const revisionNow = async () => {
+      const status = JSON.parse(await etcdctl(ports.m1, 'endpoint', 'status', '-w', 'json')) as readonly {
+        readonly Status: { readonly header: { readonly revision: number } };
+      }[];
+      return status[0]!.Status.header.revision;
+    };
+    await etcdctl(ports.m1, 'put', 'point', 'wanted');
+    const wanted = String(await revisionNow());
+    await etcdctl(ports.m1, 'put', 'point', 'not wanted');
+    const last = await revisionNow();
+    await eventually(
+      'it has seen that',
+      () => documented('wherry etcdutl backup status ARCHIVE', { env, words, mayFail: true }),
+      ({ stdout }) => stdout.includes(` to ${last}\n`),
+    );
+    await running.interrupt();
+    assert.match((await documented('wherry etcdutl backup verify ARCHIVE', { env, words })).stdout, /all sums match/);
+    const restored = folder('from-archive');
+    await documented(
+      'wherry etcdutl backup restore ARCHIVE --revision REVISION --name m1 --data-dir NEW1 --initial-advertise-peer-urls http://127.0.0.1:12380 --initial-cluster m1=http://127.0.0.1:12380,m2=http://127.0.0.1:22380,m3=http://127.0.0.1:32380',
+      { env, words: { ...words, REVISION: wanted, NEW1: restored } },
+    );
+    const { stdout } = await run('wherry', ['etcdutl', 'hashkv', join(restored, 'member/snap/db')], { env });
+    assert.match(stdout, new RegExp(`, ${last + 1_000_000_000}, `));
+  });
   await step('growing: a learner joins, catches up, gets a vote', async () => {
     // Members take no changes until they have been connected for five seconds.
     const added = await eventually(

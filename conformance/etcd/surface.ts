@@ -13,7 +13,7 @@ import { Lock } from '#api-etcd/gen/lock.ts';
 import { Auth, Cluster, KV, Lease, Maintenance, Watch } from '#api-etcd/gen/rpc.ts';
 import { etcdFlags } from '#commands/etcd/flags.ts';
 import { etcdctlVerbNames } from '#commands/etcdctl/etcdctl.ts';
-import { offlineFlags } from '#commands/etcdutl-offline.ts';
+import { etcdutlVerbNames } from '#commands/etcdutl-offline.ts';
 import { gatewayRoutes } from '#etcd/gateway/routes.ts';
 import { startEtcd } from '#etcd/start.ts';
 import { systemClock } from '#host/clock.ts';
@@ -69,10 +69,14 @@ export function surfaceOf(reference: Column, ours: Column): readonly Row[] {
 const reasons: Readonly<Record<string, string>> = {
   'rpc /etcdserverpb.KV/RangeStream': 'of 3.7',
   'path /debug/vars': "Go's variables are of Go",
+  'etcdctl backup run': 'ours alone: a continuous backup of any etcd',
   'etcdctl help': '--help',
   'etcdctl snapshot restore': "etcdutl's since 3.5, gone from etcdctl in 3.6",
   'etcdctl snapshot status': "etcdutl's since 3.5, gone from etcdctl in 3.6",
   'etcdutl backup': 'copies a v2 store: there is none',
+  'etcdutl backup restore': 'ours alone: to a revision or a time',
+  'etcdutl backup status': 'ours alone: what an archive can restore',
+  'etcdutl backup verify': 'ours alone: every sum of an archive',
   'etcdutl help': '--help',
   'etcdutl recover': 'ours alone: the best copy after the quorum is lost',
 };
@@ -154,9 +158,7 @@ export async function oursColumn(): Promise<Column> {
         ([name, { instead }]) => [`flag ${name}`, instead === undefined ? has : instead.kind] as const,
       ),
       ...etcdctlVerbNames.map((name) => [`etcdctl ${name}`, has] as const),
-      ...['snapshot status', 'snapshot restore', 'recover', ...Object.keys(offlineFlags)].map(
-        (name) => [`etcdutl ${name}`, has] as const,
-      ),
+      ...etcdutlVerbNames.map((name) => [`etcdutl ${name}`, has] as const),
     ]);
   } finally {
     await scope[Symbol.asyncDispose]();

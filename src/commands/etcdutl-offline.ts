@@ -47,6 +47,9 @@ export const etcdutlVerbNames: readonly string[] = [
   'snapshot status',
   'snapshot restore',
   'recover',
+  'backup status',
+  'backup verify',
+  'backup restore',
   ...Object.keys(offlineFlags),
 ];
 

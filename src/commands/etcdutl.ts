@@ -1,7 +1,7 @@
 /** `wherry etcdutl`: what is done to snapshots and folders without a server. */
 import { readFileSync } from 'node:fs';
+import { ArchiveError } from '#etcd/backup/names.ts';
 import { checkedPages, restoreSnapshot, SnapshotError } from '#etcd/checkpoint/restore-snapshot.ts';
-import { initialMembers, memberIdOf } from '#etcd/identity.ts';
 import { hostDisk } from '#host/disk.ts';
 import { LockedError } from '#host/lock-file.ts';
 import { crc32c } from '#std/crc32c.ts';
@@ -11,11 +11,12 @@ import { WalError } from '#storage/wal/wal.ts';
 import { type Command, type CommandContext, CommandError, ExitCode } from './command.ts';
 import { goJson, humanBytes, omitZero, table } from './etcdctl/print.ts';
 import { EtcdctlError } from './etcdctl/session.ts';
+import { backup, backupFlags } from './etcdutl-backup.ts';
 import { etcdutlVerbNames, offline, offlineFlags } from './etcdutl-offline.ts';
 import { recover, recoverFlags } from './etcdutl-recover.ts';
 import { type FlagTable, flagHelp, type Parsed, parseFlags } from './flags.ts';
-import { parseInitialCluster } from './initial-cluster.ts';
 import { namedVerb } from './named-verb.ts';
+import { newCluster, newClusterFlags } from './new-cluster-flags.ts';
 
 const statusFlags: FlagTable = {
   'write-out': {
@@ -27,19 +28,7 @@ const statusFlags: FlagTable = {
 };
 
 const restoreFlags: FlagTable = {
-  'data-dir': { kind: 'string', usage: 'path to the output data directory' },
-  name: { kind: 'string', usage: 'human-readable name for this member', default: 'default' },
-  'initial-cluster': { kind: 'string', usage: 'initial cluster configuration for restore bootstrap' },
-  'initial-cluster-token': {
-    kind: 'string',
-    usage: 'initial cluster token for the etcd cluster',
-    default: 'etcd-cluster',
-  },
-  'initial-advertise-peer-urls': {
-    kind: 'string',
-    usage: "list of this member's peer URLs to advertise to the rest of the cluster",
-    default: 'http://localhost:2380',
-  },
+  ...newClusterFlags,
   'skip-hash-check': {
     kind: 'bool',
     usage: 'ignore snapshot integrity hash value (required if copied from data directory)',
@@ -60,10 +49,12 @@ export const etcdutl: Command = async (args, context) => {
     if (group === 'snapshot' && verb === 'status') return status(parseFlags(rest, statusFlags), context);
     const done = offline(group, args.slice(1), context);
     if (done !== undefined) return await done;
+    const archived = group === 'backup' ? backup(verb, rest, context) : undefined;
+    if (archived !== undefined) return await archived;
     if (group === 'recover') return await recover(args.slice(1), context);
     if (group === 'snapshot' && verb === 'restore') return await restore(parseFlags(rest, restoreFlags), context);
   } catch (error) {
-    const known = [CommandError, EtcdctlError, SnapshotError, BboltError, WalError, LockedError].some(
+    const known = [CommandError, EtcdctlError, ArchiveError, SnapshotError, BboltError, WalError, LockedError].some(
       (type) => error instanceof type,
     );
     if (!known && !isFileError(error)) throw error;
@@ -71,7 +62,7 @@ export const etcdutl: Command = async (args, context) => {
     return ExitCode.failed;
   }
   const help = `Usage:\n  etcdutl snapshot status FILE [flags]\n${flagHelp(statusFlags)}\n  etcdutl snapshot restore FILE --data-dir DIR [flags]\n${flagHelp(restoreFlags)}\n  etcdutl recover DIR... [flags]\n${flagHelp(recoverFlags)}${Object.entries(
-    offlineFlags,
+    { ...offlineFlags, ...backupFlags },
   )
     .map(([name, flags]) => `\n  etcdutl ${name} [flags]\n${flagHelp(flags)}`)
     .join('')}`;
@@ -119,20 +110,6 @@ function status(flags: Parsed, { stdout }: CommandContext): number {
 
 async function restore(flags: Parsed, { stderr }: CommandContext): Promise<number> {
   const path = oneFile(flags, 'snapshot restore requires exactly one argument');
-  const name = flags.string('name')!;
-  const dataDir = flags.string('data-dir') ?? `${name}.etcd`;
-  const peerUrls = flags.string('initial-advertise-peer-urls')!.split(',');
-  const clusterToken = flags.string('initial-cluster-token')!;
-  const members = initialMembers(
-    parseInitialCluster(flags.string('initial-cluster') ?? peerUrls.map((url) => `${name}=${url}`).join()),
-    clusterToken,
-  );
-  const memberId = memberIdOf(peerUrls, clusterToken);
-  if (!members.some((member) => member.name === name && member.id === memberId))
-    throw new CommandError(
-      ExitCode.failed,
-      `couldn't find local name ${JSON.stringify(name)} in the initial cluster configuration`,
-    );
   const bumpText = flags.string('bump-revision')!;
   if (!/^\d+$/.test(bumpText) || !Number.isSafeInteger(Number(bumpText)))
     throw new CommandError(ExitCode.usage, `invalid argument ${JSON.stringify(bumpText)} for "--bump-revision" flag`);
@@ -142,17 +119,14 @@ async function restore(flags: Parsed, { stderr }: CommandContext): Promise<numbe
       ExitCode.usage,
       bumpRevision > 0 ? '--mark-compacted required if --bump-revision' : '--mark-compacted requires --bump-revision',
     );
-  if ((await hostDisk.list(`${dataDir}/member`)).length > 0)
-    throw new CommandError(ExitCode.failed, `data-dir ${JSON.stringify(dataDir)} not empty or could not be read`);
+  const target = await newCluster(flags);
   await restoreSnapshot({
     disk: hostDisk,
     snapshot: readFileSync(path),
-    dataDir,
-    members,
-    memberId,
+    ...target,
     skipHashCheck: flags.bool('skip-hash-check'),
     bumpRevision,
   });
-  stderr.write(`restored ${path} into ${dataDir}\n`);
+  stderr.write(`restored ${path} into ${target.dataDir}\n`);
   return ExitCode.ok;
 }

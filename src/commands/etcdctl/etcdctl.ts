@@ -7,6 +7,7 @@ import { type Command, CommandError, ExitCode } from '../command.ts';
 import { parseFlags } from '../flags.ts';
 import { namedVerb } from '../named-verb.ts';
 import { authVerbs } from './auth.ts';
+import { backupVerbs } from './backup.ts';
 import { checkVerbs } from './check.ts';
 import { completionVerb } from './completion.ts';
 import { downgradeVerbs } from './downgrade.ts';
@@ -44,6 +45,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   ...group('alarm', alarmVerbs),
   defrag,
   ...group('snapshot', snapshotVerbs),
+  ...group('backup', backupVerbs),
   'move-leader': moveLeader,
   ...group('auth', authVerbs),
   ...group('user', userVerbs),

@@ -30,6 +30,7 @@ const told: Readonly<Record<string, readonly [usage: string, does: string]>> = {
   'alarm disarm': ['', 'takes all alarms back'],
   defrag: ['', 'gives room that is not used back to the disk'],
   'snapshot save': ['<filename>', 'saves the state of a member in a file'],
+  'backup run': ['[options] <folder>', 'keeps a backup of every change in a folder, until a signal'],
   'move-leader': ['<transferee-member-id>', 'hands the lead over to another member'],
   'auth enable': ['', 'turns authentication on'],
   'auth disable': ['', 'turns authentication off'],

@@ -1,9 +1,4 @@
 /** `etcdctl endpoint`, `alarm`, `defrag`, `snapshot save`, `move-leader`. */
-import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { isEtcdError } from '#api-etcd/errors.ts';
 import {
   type AlarmMember,
@@ -16,11 +11,11 @@ import {
   type StatusResponse,
 } from '#api-etcd/gen/rpc.ts';
 import { alarmName } from '#etcd/maintenance/service.ts';
-import { syncFolder } from '#host/files.ts';
 import type { CallOptions, Channel } from '#rpc/call.ts';
 import { RpcError } from '#wire/grpc/status.ts';
 import { fields, goJson, headerFields, headerJson, humanBytes, omitZero, table } from './print.ts';
 import { printAnswer } from './print-answer.ts';
+import { saveSnapshot } from './save-snapshot.ts';
 import { EtcdctlExit, leaseId, type Session, type Verb, wrong } from './session.ts';
 
 const hexId = (id: bigint) => id.toString(16);
@@ -299,31 +294,7 @@ export const snapshotVerbs: Readonly<Record<string, Verb>> = {
     async run({ channel, args, print }) {
       const [path] = args;
       if (path === undefined || args.length > 1) throw wrong('snapshot save expects one argument');
-      const part = `${path}.part`;
-      try {
-        await using call = channel.open(Maintenance.methods.snapshot);
-        call.send({});
-        call.closeSend();
-        const hash = createHash('sha256');
-        let held: Uint8Array | undefined;
-        const blobs = async function* () {
-          for await (const { blob } of call.messages) {
-            if (held !== undefined) hash.update(held);
-            held = blob;
-            yield blob;
-          }
-        };
-        // On the disk before it gets its name: a backup that was announced survives a power cut.
-        await pipeline(blobs, createWriteStream(part, { mode: 0o600, flush: true }));
-        // What came last is the digest of all before: it stays at the end of the file, as the tools expect it.
-        if (held === undefined || Buffer.compare(hash.digest(), held) !== 0)
-          throw wrong('the snapshot does not match its checksum', EtcdctlExit.error);
-        await rename(part, path);
-        await syncFolder(dirname(path));
-      } catch (error) {
-        await rm(part, { force: true });
-        throw error;
-      }
+      await saveSnapshot(channel, `${path}.part`, async () => path);
       print(`Snapshot saved at ${path}\n`);
     },
   },

@@ -58,15 +58,21 @@ export function checkedPages(snapshot: Buffer, skipHashCheck: boolean): Buffer {
 
 /** @throws SnapshotError, BboltError for damaged files */
 export async function restoreSnapshot(options: RestoreOptions): Promise<void> {
-  const { disk, snapshot, dataDir, members, memberId, skipHashCheck, bumpRevision } = options;
-  const { machine: saved } = readBackend(checkedPages(snapshot, skipHashCheck));
-  const { store } = saved;
+  const { machine: saved } = readBackend(checkedPages(options.snapshot, options.skipHashCheck));
+  await beginCluster({ ...options, saved });
+}
+
+/** Writes a member's folder of a new cluster that begins with the keys, leases, users and alarms of `saved`. */
+export async function beginCluster(
+  options: Omit<RestoreOptions, 'snapshot' | 'skipHashCheck'> & { readonly saved: Machine },
+): Promise<void> {
+  const { disk, dataDir, members, memberId, bumpRevision, saved } = options;
+  const { store, leases, alarms, auth, clusterVersion } = saved;
   if (bumpRevision > 0) {
     const revision = store.revision + bumpRevision;
     store.restore(revision, 0, false, Buffer.alloc(0));
     store.restored(store.finishedCompactRevision, revision);
   }
-  const { leases, alarms, auth, clusterVersion } = saved;
   const confState = confStateOf(members);
   // Who was a member before does not matter any more.
   const machine = new Machine({

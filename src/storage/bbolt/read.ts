@@ -84,13 +84,14 @@ export class BboltReader {
 }
 
 /** The second meta stands on the second page, whose size only the first knows; without it every usual size is tried. */
-function metaOffsets(file: Buffer): number[] {
+export function metaOffsets(file: Buffer): number[] {
   const first = readMeta(file, 0);
   if (first !== undefined) return [0, first.pageBytes];
   return Array.from({ length: 15 }, (_, i) => 1024 << i);
 }
 
-function readMeta(
+/** What a meta page says; undefined for one that is not valid. @param page where it begins */
+export function readMeta(
   file: Buffer,
   page: number,
 ): { readonly root: bigint; readonly txid: bigint; readonly pageBytes: number } | undefined {
