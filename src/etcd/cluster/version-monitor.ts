@@ -1,11 +1,12 @@
 /**
- * The version that a cluster of several agrees on: the lowest that its members have, so that nobody uses what another does not understand. The leader
- * asks all of them now and then, and has it written down. (upstream: server/etcdserver/version)
+ * The leader asks every member now and then what it is, and has the cluster's version written down when it should be another.
+ * (upstream: server/etcdserver/version)
  */
 import type { Clock, Timer } from '#std/clock.ts';
 import type { Member } from '../member.ts';
 import type { PeerTransport } from '../peers/peers.ts';
 import { serverVersion } from '../version.ts';
+import { decideVersion } from './decided-version.ts';
 
 /** Upstream's figure. */
 const intervalMs = 4000;
@@ -56,27 +57,19 @@ export class VersionMonitor implements Disposable {
           .version()
           .then(
             ({ server }) => server,
-            // Whoever cannot be asked may be older than all others.
             () => undefined,
           );
       }),
     );
-    const known = versions.filter((version) => version !== undefined);
-    if (known.length < versions.length) return;
-    const lowest = known.map(minorOf).sort((a, b) => a[0] - b[0] || a[1] - b[1])[0]!;
-    const decided = `${lowest[0]}.${lowest[1]}.0`;
-    const { clusterVersion } = member.machine;
-    if (clusterVersion !== '' && !isLower(clusterVersion, decided)) return;
-    await member.propose({ clusterVersionSet: { ver: decided } });
+    const { machine } = member;
+    const { set, downgraded } = decideVersion({
+      current: machine.clusterVersion,
+      servers: versions,
+      downgrade: machine.downgrade,
+    });
+    if (set !== undefined) await member.propose({ clusterVersionSet: { ver: set } });
+    if (!downgraded) return;
+    this.#options.log(`the cluster has been downgraded to ${machine.downgrade.targetVersion}`);
+    await member.propose({ downgradeInfoSet: { enabled: false, ver: '' } });
   }
-}
-
-function minorOf(version: string): [major: number, minor: number] {
-  const [major = '0', minor = '0'] = version.split('.');
-  return [Number(major), Number(minor)];
-}
-
-function isLower(version: string, than: string): boolean {
-  const [a, b] = [minorOf(version), minorOf(than)];
-  return a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]);
 }

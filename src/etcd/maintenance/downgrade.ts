@@ -1,6 +1,6 @@
 /**
- * Downgrade: whether the cluster may go back one minor version, and that it is about to. Members of the lower version may join from then on;
- * what the cluster's version is then is for a leader of upstream's to say. (upstream: server/etcdserver/version/downgrade.go)
+ * Downgrade: whether the cluster may go back one minor version, and that it is about to. The cluster's version follows its members down, and the
+ * downgrade ends when the last has gone (../cluster/decided-version.ts). (upstream: server/etcdserver/version/downgrade.go)
  */
 import { etcdError } from '#api-etcd/errors.ts';
 import { type DowngradeRequest, DowngradeRequest_DowngradeAction, DowngradeResponse } from '#api-etcd/gen/rpc.ts';
