@@ -29,10 +29,7 @@ test('it rises with the last member that is upgraded, also past nine', () => {
 });
 
 test('a member that is too old does not pull it down unasked', () => {
-  assert.deepEqual(
-    decideVersion({ current: '3.5.0', servers: ['3.5.26', '3.4.33'], downgrade: noDowngrade }),
-    nothing,
-  );
+  assert.deepEqual(decideVersion({ current: '3.5.0', servers: ['3.5.26', '3.4.33'], downgrade: noDowngrade }), nothing);
 });
 
 test('a downgrade lowers it with the first member that has gone back, and is over with the last', () => {

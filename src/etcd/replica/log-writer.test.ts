@@ -1,7 +1,7 @@
 /** The order on disk: what says that entries are committed never comes before them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Entry, EntryType, HardState } from '#api-etcd/gen/raft.ts';
+import { type Entry, EntryType, HardState, Snapshot as RaftSnapshot, SnapshotMetadata } from '#api-etcd/gen/raft.ts';
 import { Metadata } from '#api-etcd/gen/server_metadata.ts';
 import { Snapshot } from '#api-etcd/gen/wal.ts';
 import { VirtualClock } from '#std/virtual-clock.ts';
@@ -40,13 +40,13 @@ class WatchedDisk extends MemoryDisk {
   }
 }
 
-async function start(disk: MemoryDisk): Promise<LogWriter> {
+async function start(disk: MemoryDisk, install = async () => {}): Promise<LogWriter> {
   const wal = await Wal.create(disk, folder, Metadata.create(), 1 << 20);
   return new LogWriter(
     {
       wal,
       clock: new VirtualClock(),
-      install: async () => {},
+      install,
       onSynced: () => {},
       onFailed: (error) => {
         throw error;
@@ -102,4 +102,29 @@ test('a checkpoint says that what it holds is committed, and nothing more', asyn
   await writer.checkpointSaved(Snapshot.create({ index: 3, term: 1 }));
   await writer[Symbol.asyncDispose]();
   await checkEveryCrash(disk);
+});
+
+test('a state from the leader that has to wait for a checkpoint does not keep it from being written down', async () => {
+  const disk = new WatchedDisk();
+  const place = (index: number) => Snapshot.create({ index, term: 1 });
+  const order: string[] = [];
+  const writer: LogWriter = await start(disk, async () => {
+    // The checkpoint was being made when the state came; it is ready a while later.
+    await new Promise((resolve) => setImmediate(resolve));
+    await writer.checkpointSaved(place(3));
+    order.push('checkpoint');
+  });
+  writer.write({ entries: entries(1, 4), hardState: committed(4), snapshot: undefined, done: () => {} });
+  await writer.flushed();
+  const snapshot = RaftSnapshot.create({ metadata: SnapshotMetadata.create({ index: 10, term: 1 }) });
+  writer.write({ entries: [], hardState: committed(10), snapshot, done: () => order.push('state') });
+  await writer.flushed();
+  assert.deepEqual(order, ['checkpoint', 'state']);
+  await writer[Symbol.asyncDispose]();
+  const { content, wal } = await Wal.open(disk, folder);
+  assert.deepEqual(
+    content.snapshots.map(({ index }) => index),
+    [0, 3, 10],
+  );
+  await wal[Symbol.asyncDispose]();
 });

@@ -43,6 +43,8 @@ export class LogWriter implements AsyncDisposable {
   #last: HardState | undefined;
   /** Checkpoints to write down, with who waits for it. */
   #checkpoints: { readonly place: Snapshot; readonly done: (error: unknown) => void }[] = [];
+  /** Told of one more while a state from the leader is put in place. */
+  #checkpointCame = () => {};
   #flushing: Promise<void> | undefined;
   #failed = false;
   #bytesSinceCheckpoint: number;
@@ -93,6 +95,7 @@ export class LogWriter implements AsyncDisposable {
       }
       const done = (error: unknown) => (error === undefined ? resolve() : reject(error));
       this.#checkpoints.push({ place, done });
+      this.#checkpointCame();
       this.#flushing ??= this.#flush();
     });
   }
@@ -152,7 +155,21 @@ export class LogWriter implements AsyncDisposable {
 
   async #install(snapshot: RaftSnapshot): Promise<void> {
     const { wal, install } = this.#options;
-    await install(snapshot);
+    let installed = false;
+    const installing = install(snapshot).finally(() => {
+      installed = true;
+    });
+    // When the log fails first, nobody asks any more.
+    installing.catch(() => {});
+    // It waits for a checkpoint that is being made, and that one to be written down: nobody else would do it.
+    while (!installed) {
+      const came = new Promise<void>((resolve) => {
+        this.#checkpointCame = resolve;
+      });
+      await this.#writeCheckpoints();
+      await Promise.race([installing, came]);
+    }
+    await installing;
     const { index, term, confState } = snapshot.metadata;
     await wal.appendSnapshot(Snapshot.create({ index, term, confState }));
   }
