@@ -2,7 +2,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { isEtcdError } from '#api-etcd/errors.ts';
-import { AlarmType, Auth, AuthUserAddRequest, Cluster, Lease, Maintenance } from '#api-etcd/gen/rpc.ts';
+import {
+  AlarmType,
+  Auth,
+  AuthUserAddRequest,
+  Cluster,
+  KV,
+  Lease,
+  Maintenance,
+  RangeRequest,
+  Watch,
+} from '#api-etcd/gen/rpc.ts';
 import { createEtcdClient, type EtcdClient } from '#etcd-client/client.ts';
 import { drainTurns, nextTurn } from '#host/event-loop.ts';
 import { utf8Decode, utf8Encode } from '#std/bytes.ts';
@@ -219,6 +229,49 @@ describe('three members', { timeout }, () => {
     cluster.peers.heal();
     await cluster.agree();
     assert.equal(await cluster.get(old, 'k'), 'new');
+  });
+
+  test('streams that ask for a leader end when there is none for a while, the others wait', async () => {
+    await using cluster = await TestCluster.start(three);
+    const [name] = cluster.followerNames as [string];
+    const { member } = cluster.members.get(name)!;
+    await using channel = cluster.members.get(name)!.connect();
+    const hasLeader = { metadata: [['hasleader', 'true']] } as const;
+    const ends: string[] = [];
+    const follow = async (what: string, messages: AsyncIterable<unknown>) => {
+      try {
+        for await (const _ of messages);
+        ends.push(`${what}: ended`);
+      } catch (error) {
+        ends.push(`${what}: ${isEtcdError(error, 'noLeader') ? 'no leader' : error}`);
+      }
+    };
+    await using watch = channel.open(Watch.methods.watch, hasLeader);
+    await using keepAlive = channel.open(Lease.methods.leaseKeepAlive, hasLeader);
+    await using patient = channel.open(Watch.methods.watch);
+    void follow('watch', watch.messages);
+    void follow('keep-alive', keepAlive.messages);
+    void follow('patient', patient.messages);
+    cluster.peers.isolate(member.identity.memberId);
+    await cluster.until(() => member.leader === 0n);
+    const sinceMs = cluster.clock.monotonicMs();
+    await assert.rejects(
+      cluster.passes(
+        channel.unary(KV.methods.range, RangeRequest.create({ key: bytes('k'), serializable: true }), hasLeader),
+      ),
+      (error) => isEtcdError(error, 'noLeader'),
+    );
+    assert.deepEqual(ends, []);
+    await cluster.until(() => ends.length > 0);
+    assert.ok(cluster.clock.monotonicMs() - sinceMs > 2 * member.electionTimeoutMs);
+    assert.deepEqual(ends.sort(), ['keep-alive: no leader', 'watch: no leader']);
+    // With a leader again, nobody is cut off.
+    cluster.peers.heal();
+    await cluster.until(() => member.leader !== 0n);
+    await using again = channel.open(Watch.methods.watch, hasLeader);
+    void follow('again', again.messages);
+    await cluster.clock.advance(10 * member.electionTimeoutMs, drainTurns);
+    assert.equal(ends.length, 2);
   });
 
   test('a clean stop of the leader hands over: the next write waits for no election', async () => {

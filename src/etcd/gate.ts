@@ -5,9 +5,10 @@
 import { etcdError } from '#api-etcd/errors.ts';
 import { KV, Maintenance } from '#api-etcd/gen/rpc.ts';
 import type { CallContext } from '#rpc/call.ts';
-import type { Interceptor } from '#rpc/server.ts';
+import type { InterceptedCall, Interceptor } from '#rpc/server.ts';
 import type { Method } from '#wire/grpc/service.ts';
 import type { Authenticator } from './auth/authenticator.ts';
+import type { LeaderWatch } from './leader-watch.ts';
 import type { Member } from './member.ts';
 
 /** Range looks at its request: a stale one is answered. Health is nobody's data. */
@@ -19,11 +20,14 @@ const forLearners: ReadonlySet<string> = new Set([
   '/grpc.health.v1.Health/Watch',
 ]);
 
-export function gate(member: Member, authenticator: Authenticator): Interceptor {
-  return (method: Method, context: CallContext) => {
+export function gate(member: Member, authenticator: Authenticator, leaderWatch: LeaderWatch): Interceptor {
+  return (method: Method, call: InterceptedCall) => {
     if (member.isLearner && !forLearners.has(method.path)) throw etcdError('notSupportedForLearner');
-    if (member.leader === 0n && asksForLeader(context)) throw etcdError('noLeader');
-    return authenticator.tokenKnown(context);
+    if (asksForLeader(call)) {
+      if (member.leader === 0n) throw etcdError('noLeader');
+      if (method.kind !== 'unary') leaderWatch.add(call);
+    }
+    return authenticator.tokenKnown(call);
   };
 }
 

@@ -34,6 +34,7 @@ import { healthService } from './health/service.ts';
 import { etcdHttpHandler } from './http.ts';
 import type { InitialMember, MemberIdentity } from './identity.ts';
 import { kvService } from './kv/service.ts';
+import { LeaderWatch } from './leader-watch.ts';
 import { handOver } from './leadership.ts';
 import { leaseService } from './lease/service.ts';
 import { Machine } from './machine.ts';
@@ -377,7 +378,12 @@ function serve(
   // Locks and elections are clients of this very member, on behalf of whoever calls.
   const asCaller = ({ peer }: CallContext) => connectInMemory({ services: base, clock, peer });
   const services = [...base, lockService(asCaller), electionService(asCaller)];
-  const interceptor = gate(member, authenticator);
+  const leaderWatch = new LeaderWatch({
+    clock,
+    electionTimeoutMs: member.electionTimeoutMs,
+    hasLeader: () => member.leader !== 0n,
+  });
+  const interceptor = gate(member, authenticator, leaderWatch);
   const connect = (peer?: Peer) => connectInMemory({ services, clock, interceptor, ...(peer && { peer }) });
   const health = etcdHttpHandler(member);
   const gateway = hasGateway ? gatewayHandler({ connect, messageBytesMax }) : undefined;
@@ -397,6 +403,7 @@ function serve(
     fork,
     async [Symbol.asyncDispose]() {
       compactor?.[Symbol.dispose]();
+      leaderWatch[Symbol.dispose]();
       await handOver(member);
       member[Symbol.dispose]();
       passwords[Symbol.dispose]();

@@ -8,7 +8,6 @@ import { Code, RpcError } from '#wire/grpc/status.ts';
 import type {
   BidiHandler,
   BoundService,
-  CallContext,
   CallOptions,
   Channel,
   ClientCall,
@@ -21,7 +20,7 @@ import type {
   UnaryHandler,
 } from './call.ts';
 import { MessageQueue, RoomGate } from './message-queue.ts';
-import type { Interceptor } from './server.ts';
+import type { InterceptedCall, Interceptor } from './server.ts';
 
 export interface InMemoryOptions {
   readonly services: readonly BoundService[];
@@ -65,7 +64,7 @@ export function connectInMemory(options: InMemoryOptions): Channel {
   };
 }
 
-class InMemoryCall<I, O> implements ClientCall<I, O>, CallContext {
+class InMemoryCall<I, O> implements ClientCall<I, O>, InterceptedCall {
   readonly peer: Peer;
   readonly metadata: Metadata;
   readonly deadlineMs: number | undefined;
@@ -129,6 +128,10 @@ class InMemoryCall<I, O> implements ClientCall<I, O>, CallContext {
 
   setTrailer(metadata: Metadata): void {
     this.#trailers = [...this.#trailers, ...metadata];
+  }
+
+  end(error: RpcError): void {
+    this.finish(error);
   }
 
   // The client's side

@@ -26,8 +26,14 @@ import type {
 } from './call.ts';
 import { MessageQueue, ReceiveCredit, RoomGate } from './message-queue.ts';
 
+/** A call, to whoever may end it besides its handler and its caller. */
+export interface InterceptedCall extends CallContext {
+  /** Ends the call with this status, unless it has ended already. Its handler is told by its signal, its requests and its sink. */
+  end(error: RpcError): void;
+}
+
 /** What runs before a handler: throws to refuse the call. */
-export type Interceptor = (method: Method, context: CallContext) => void | Promise<void>;
+export type Interceptor = (method: Method, call: InterceptedCall) => void | Promise<void>;
 
 export interface DispatcherOptions {
   readonly services: readonly BoundService[];
@@ -154,7 +160,7 @@ interface ServerCallOptions {
   readonly interceptor: Interceptor | undefined;
 }
 
-class ServerCall implements StreamHandler, CallContext, Sink<unknown> {
+class ServerCall implements StreamHandler, InterceptedCall, Sink<unknown> {
   readonly peer: Peer;
   readonly deadlineMs: number | undefined;
   readonly #options: ServerCallOptions;
@@ -208,6 +214,10 @@ class ServerCall implements StreamHandler, CallContext, Sink<unknown> {
 
   setTrailer(metadata: Metadata): void {
     this.#trailers.push(...metadataHeaders(metadata));
+  }
+
+  end(error: RpcError): void {
+    this.#end(error);
   }
 
   // Sink
