@@ -65,7 +65,7 @@ const requestTimeoutMs = 5000;
 const readRetryMs = 500;
 
 /** A few milliseconds of work. */
-const compactVersionsPerTurn = 4000;
+const compactVersionsPerTurn = 2000;
 
 export class Member implements Disposable {
   readonly identity: MemberIdentity;

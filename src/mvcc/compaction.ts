@@ -1,11 +1,11 @@
 /**
  * The physical side of a compaction: walks the log a piece at a time, cuts off what no reader needs any more, and builds the log that
- * is left. Between pieces the store is read and written as usual.
+ * is left. Between pieces the store is read and written as usual; no piece is longer for a larger store.
  */
 import type { KeyTree } from './key-tree.ts';
 import { isMostlyDead, type SegmentWriter } from './segments.ts';
 import { SharedLog } from './shared-log.ts';
-import { Version, versionAt } from './version.ts';
+import { Version } from './version.ts';
 
 /** What a compaction works on; the store's own, and changing under it. */
 export interface CompactionTarget {
@@ -16,16 +16,24 @@ export interface CompactionTarget {
   readonly sharedUpTo: number;
 }
 
+/** Moving this much of a record counts as looking at a version. */
+const movedBytesPerVersion = 512;
+/**
+ * What a key keeps is found again for each of its old versions, past the newer ones; where these are more, it is remembered. A table of all
+ * keys would stop everything each time that it grows.
+ */
+const newerVersionsMax = 32;
+
 export class Compaction {
   readonly revision: number;
   /** Bytes of records dropped since last asked. */
   #droppedBytes = 0;
   #at = 0;
   #vacuumed = 0;
-  readonly #left: Version[] = [];
-  /** The oldest version that each key keeps, of the keys seen so far; undefined when nothing of it before the revision stays. */
+  readonly #left = new SharedLog<Version>();
+  /** Of keys with many newer versions: the oldest one that each keeps; undefined when nothing of it before the revision stays. */
   readonly #kept = new Map<string, Version | undefined>();
-  /** Copies of versions that a fork needs as they were. */
+  /** Copies of versions after the revision that a fork needs as they were. */
   readonly #copies = new Map<Version, Version>();
 
   constructor(revision: number) {
@@ -38,80 +46,93 @@ export class Compaction {
     return bytes;
   }
 
-  /** Looks at up to `versionsMax` versions. @returns the log that is left, once it is complete */
+  /** Looks at up to `versionsMax` versions, or moves as much as that takes. @returns the log that is left, once it is complete */
   step(target: CompactionTarget, versionsMax: number): SharedLog<Version> | undefined {
-    const { log } = target;
-    for (let i = 0; i < versionsMax; i++) {
-      const version = this.#at < log.length ? log.at(this.#at) : undefined;
-      if (version === undefined || version.main > this.revision) return this.#finish(target, versionsMax - i);
-      this.#at++;
-      const kept = this.#keptOf(target, version.key);
-      if (kept === version) this.#left.push(version);
-      else {
-        const bytes = version.end - version.start;
-        version.segment.live -= bytes;
-        this.#droppedBytes += bytes;
-      }
+    for (let budget = versionsMax; budget > 0; budget--) {
+      if (this.#lookAtNext(target)) continue;
+      // All drops are done: what is mostly dead is known.
+      if (this.#vacuumed < this.#left.length)
+        budget -= vacuum(this.#left.at(this.#vacuumed++), target.segments) / movedBytesPerVersion;
+      else if (this.#at < target.log.length) {
+        const version = target.log.at(this.#at++);
+        this.#left.push(this.#copies.get(version) ?? version);
+      } else return this.#left;
     }
     return undefined;
   }
 
-  /** All drops are done: moves records out of segments that are mostly dead, then hands over. */
-  #finish({ log, segments }: CompactionTarget, versionsMax: number): SharedLog<Version> | undefined {
-    for (let i = 0; i < versionsMax && this.#vacuumed < this.#left.length; i++)
-      vacuum(this.#left[this.#vacuumed++]!, segments);
-    if (this.#vacuumed < this.#left.length) return undefined;
-    for (let i = this.#at; i < log.length; i++) this.#left.push(log.at(i));
-    if (this.#copies.size > 0)
-      for (const [i, version] of this.#left.entries()) this.#left[i] = this.#copies.get(version) ?? version;
-    return new SharedLog(this.#left);
+  /** @returns false when no more versions are old enough to be dropped */
+  #lookAtNext(target: CompactionTarget): boolean {
+    const { log } = target;
+    const version = this.#at < log.length ? log.at(this.#at) : undefined;
+    if (version === undefined || version.main > this.revision) return false;
+    this.#at++;
+    const kept = this.#keptOf(target, version.key);
+    // It may be a copy.
+    if (kept?.main === version.main && kept.sub === version.sub) this.#left.push(kept);
+    else {
+      const bytes = version.end - version.start;
+      version.segment.live -= bytes;
+      this.#droppedBytes += bytes;
+    }
+    return true;
   }
 
+  /** The oldest version that stays of a key. What is before it is cut off when the key is met first. */
   #keptOf(target: CompactionTarget, key: string): Version | undefined {
     const known = this.#kept.get(key);
     if (known !== undefined || this.#kept.has(key)) return known;
     const { revision } = this;
     const newest = target.tree.get(key);
-    const oldest = versionAt(newest, revision);
+    let above: Version | undefined;
+    let newer = 0;
+    let oldest = newest;
+    for (; oldest !== undefined && oldest.main > revision; oldest = oldest.previous) {
+      above = oldest;
+      newer++;
+    }
     // A delete at the very revision stays: whoever watches from there must see it.
-    const kept = oldest === undefined || (oldest.tombstone && oldest.main !== revision) ? undefined : oldest;
-    this.#kept.set(key, kept);
-    const tail = kept === undefined ? oldest : kept.previous;
-    if (tail !== undefined) this.#cut(target, newest!, tail);
+    let kept = oldest?.tombstone && oldest.main !== revision ? undefined : oldest;
+    if (kept === undefined) {
+      if (oldest !== undefined && above === undefined) target.tree.delete(key);
+      else if (oldest !== undefined) this.#cut(target, newest!, above!);
+    } else if (kept.previous !== undefined) kept = this.#cut(target, newest!, kept);
+    if (newer > newerVersionsMax) this.#kept.set(key, kept);
     return kept;
   }
 
-  /** Takes `tail` and what is before it off a key's chain. */
-  #cut({ tree, sharedUpTo }: CompactionTarget, newest: Version, tail: Version): void {
-    if (tail === newest) {
-      tree.delete(tail.key);
-      return;
+  /** Takes what is before `last` off a key's chain. @returns the version that stands last in it now: itself, or its copy */
+  #cut({ tree, sharedUpTo }: CompactionTarget, newest: Version, last: Version): Version {
+    if (last.main > sharedUpTo) {
+      last.previous = undefined;
+      return last;
     }
-    let above = newest;
-    while (above.previous !== tail) above = above.previous!;
-    if (above.main > sharedUpTo) {
-      above.previous = undefined;
-      return;
-    }
-    // A fork still needs the tail: this store gets copies of what stands before it.
-    const chain: Version[] = [];
+    // A fork still needs the chain as it is: this store gets copies of what they share of it.
+    const shared: Version[] = [];
+    let own: Version | undefined;
     for (let version: Version = newest; ; version = version.previous!) {
-      chain.push(version);
-      if (version === above) break;
+      if (version.main > sharedUpTo) own = version;
+      else shared.push(version);
+      if (version === last) break;
     }
     let below: Version | undefined;
-    for (const version of chain.reverse()) {
-      const { key, main, sub, tombstone, segment, start, end } = version;
-      below = new Version(key, main, sub, tombstone, below, segment, start, end);
-      this.#copies.set(version, below);
+    let end: Version | undefined;
+    for (const version of shared.reverse()) {
+      const { key, main, sub, tombstone, segment, start, end: recordEnd } = version;
+      below = new Version(key, main, sub, tombstone, below, segment, start, recordEnd);
+      end ??= below;
+      if (main > this.revision) this.#copies.set(version, below);
     }
-    tree.set(below!);
+    if (own === undefined) tree.set(below!);
+    else own.previous = below;
+    return end!;
   }
 }
 
-function vacuum(version: Version, segments: SegmentWriter): void {
+/** @returns how many bytes had to be moved */
+function vacuum(version: Version, segments: SegmentWriter): number {
   const { segment, start, end } = version;
-  if (!isMostlyDead(segment)) return;
+  if (!isMostlyDead(segment)) return 0;
   const length = end - start;
   const fresh = segments.reserve(length);
   segment.bytes.copy(fresh.bytes, fresh.used - length, start, end);
@@ -119,4 +140,5 @@ function vacuum(version: Version, segments: SegmentWriter): void {
   version.end = fresh.used;
   version.start = fresh.used - length;
   segment.live -= length;
+  return length;
 }

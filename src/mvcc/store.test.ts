@@ -225,3 +225,36 @@ test('a value larger than a segment, and a write without a change', () => {
   assert.equal(apply(store, [{ kind: 'delete', from: 'c', to: 'd' }]).length, 0);
   assert.equal(store.revision, revision);
 });
+
+test('a compaction far below the newest of many versions, some of which a fork shares', () => {
+  const store = new Store();
+  const put = (target: Store, value: string) => apply(target, [{ kind: 'put', key: 'hot', value }]);
+  const writes = 300;
+  for (let i = 0; i < writes; i++) put(store, `${i}`);
+  const fork = store.fork();
+  for (let i = writes; i < 2 * writes; i++) put(store, `${i}`);
+  const at = 100;
+  store.compact(at);
+  // A piece at a time, with writes of both in between.
+  let more = 0;
+  while (store.compactStep(7)) {
+    put(store, `more ${more++}`);
+    put(fork, 'the fork’s own');
+  }
+  const one = keyRange(bytes('hot'), bytes(''));
+  const valueAt = (target: Store, revision: number) =>
+    utf8Decode(target.range(one, { revision }).versions[0]!.keyValue().value);
+  // The first write makes revision 2.
+  for (const revision of [at, 250, 301, 302, 600]) assert.equal(valueAt(store, revision), `${revision - 2}`);
+  for (const revision of [2, at, 301]) assert.equal(valueAt(fork, revision), `${revision - 2}`);
+  assert.equal(valueAt(fork, 302), 'the fork’s own');
+  assert.equal(store.versionCount, 2 * writes + 2 - at + more);
+  assert.equal(fork.versionCount, writes + more);
+  // What is in the log is what is in the chain: a record is kept once.
+  let version = store.newest('hot');
+  for (const logged of [...store.all()].reverse()) {
+    assert.equal(logged, version);
+    version = version!.previous;
+  }
+  assert.equal(version, undefined);
+});
