@@ -41,7 +41,8 @@ const restoreFlags: FlagTable = {
   },
 };
 
-export const etcdutl: Command = async (args, context) => {
+export const etcdutl: Command = async (given, context) => {
+  const args = verbFirst(given);
   const group = args[0] === undefined ? undefined : (namedVerb(args[0], '', etcdutlVerbNames) ?? args[0]);
   const verb = args[1] === undefined ? undefined : (namedVerb(args[1], `${group} `, etcdutlVerbNames) ?? args[1]);
   const rest = args.slice(2);
@@ -72,6 +73,12 @@ export const etcdutl: Command = async (args, context) => {
   );
   return asked ? ExitCode.ok : ExitCode.failed;
 };
+
+/** `-w json snapshot status FILE`: a flag, with its value, may stand before the verb. */
+function verbFirst(args: readonly string[]): readonly string[] {
+  const count = /^(-w|--write-out)$/.test(args[0] ?? '') ? 2 : /^(-w|--write-out=)./.test(args[0] ?? '') ? 1 : 0;
+  return [...args.slice(count), ...args.slice(0, count)];
+}
 
 function isFileError(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error;

@@ -407,6 +407,36 @@ describe('changes of membership', { timeout }, () => {
     await assert.rejects(promote('a'), (error) => isEtcdError(error, 'memberNotLearner'));
   });
 
+  test('a member that is cut off says that it is alive, but neither healthy nor ready', async () => {
+    await using cluster = await TestCluster.start(['a', 'b', 'c']);
+    const leader = cluster.members.get(cluster.leaderName!)!;
+    const ask = async (target: string) => {
+      const answer = leader.health({
+        method: 'GET',
+        target,
+        headers: [],
+        authority: 'localhost',
+        protocol: 'HTTP/1.1',
+        body: (async function* () {})(),
+        peer: { address: '127.0.0.1' },
+        signal: AbortSignal.timeout(timeout),
+      });
+      const { status, body } = await cluster.passes(Promise.resolve(answer));
+      return { status, body: Buffer.from(body as Uint8Array).toString() };
+    };
+    assert.equal((await ask('/health')).status, 200);
+    assert.equal((await ask('/readyz')).status, 200);
+    cluster.peers.isolate(leader.member.identity.memberId);
+    const cutOff = await ask('/readyz');
+    assert.equal(cutOff.status, 503);
+    assert.match(cutOff.body, /^\[-\]linearizable_read failed: etcdserver: /m);
+    assert.match(cutOff.body, /^\[\+\]serializable_read ok$/m);
+    await cluster.until(() => leader.member.leader === 0n);
+    assert.deepEqual(await ask('/health'), { status: 503, body: '{"health":"false","reason":"RAFT NO LEADER"}\n' });
+    assert.equal((await ask('/health?serializable=true')).status, 200);
+    assert.equal((await ask('/livez')).status, 200);
+  });
+
   test('with authentication on, a learner is promoted through a follower for administrators alone, on the peer port, too', async () => {
     await using cluster = await TestCluster.start(three, { bcryptCost: 4 });
     const channel = cluster.members.get('a')!.connect();

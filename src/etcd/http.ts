@@ -1,23 +1,36 @@
 /** What the client port answers besides gRPC: `/health`, `/livez`, `/readyz`, `/version` and `/metrics`, as upstream's do. */
 import { AlarmType } from '#api-etcd/gen/rpc.ts';
 import type { HttpHandler, HttpResponse } from '#transport/http.ts';
+import { RpcError } from '#wire/grpc/status.ts';
 import { alarmName } from './maintenance/service.ts';
 import type { Member } from './member.ts';
 import { renderMetrics } from './metrics.ts';
 import { clusterVersion, serverVersion } from './version.ts';
 
-type Check = (member: Member) => string | undefined;
+/** What is wrong; undefined when nothing is. */
+type Check = (member: Member) => string | undefined | Promise<string | undefined>;
 
 /** A read that is refused would show here; in this process a read cannot be. */
 const readable: Check = () => undefined;
+
+/** Whether most members answer: takes as long as a read without them does before it gives up. */
+const agreed: Check = async (member) => {
+  try {
+    await member.linearized();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof RpcError)) throw error;
+    return error.message;
+  }
+};
 
 const checks: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
   '/livez': { serializable_read: readable },
   '/readyz': {
     data_corruption: ({ machine }) => (machine.hasAlarm(AlarmType.CORRUPT) ? 'alarm activated: CORRUPT' : undefined),
     serializable_read: readable,
-    linearizable_read: readable,
-    non_learner: () => undefined,
+    linearizable_read: agreed,
+    non_learner: ({ isLearner }) => (isLearner ? 'not supported for learner' : undefined),
   },
 };
 
@@ -39,27 +52,36 @@ export function etcdHttpHandler(member: Member): HttpHandler {
   };
 }
 
-function health({ machine }: Member, query: URLSearchParams): HttpResponse {
-  const excluded = new Set(query.getAll('exclude'));
-  const alarm = machine.alarms.find((each) => !excluded.has(alarmName(each.alarm)))?.alarm;
-  if (alarm === undefined) return json(200, { health: 'true', reason: '' });
-  const known = alarm === AlarmType.NOSPACE || alarm === AlarmType.CORRUPT;
-  const reason = known ? `ALARM ${alarmName(alarm)}` : 'ALARM UNKNOWN';
+async function health(member: Member, query: URLSearchParams): Promise<HttpResponse> {
+  const reason = await illness(member, query);
+  if (reason === undefined) return json(200, { health: 'true', reason: '' });
   return text(503, `${JSON.stringify({ health: 'false', reason })}\n`);
 }
 
+/** With `serializable=true` a member may be well alone. */
+async function illness(member: Member, query: URLSearchParams): Promise<string | undefined> {
+  const excluded = new Set(query.getAll('exclude'));
+  const alarm = member.machine.alarms.find((each) => !excluded.has(alarmName(each.alarm)))?.alarm;
+  if (alarm === AlarmType.NOSPACE || alarm === AlarmType.CORRUPT) return `ALARM ${alarmName(alarm)}`;
+  if (alarm !== undefined) return 'ALARM UNKNOWN';
+  if (query.get('serializable') === 'true') return undefined;
+  if (member.leader === 0n) return 'RAFT NO LEADER';
+  const problem = await agreed(member);
+  return problem === undefined ? undefined : `RANGE ERROR:${problem}`;
+}
+
 /** `/livez`, `/readyz`, or one check below them. */
-function checkedPath(member: Member, url: URL): (() => HttpResponse) | undefined {
+function checkedPath(member: Member, url: URL): (() => Promise<HttpResponse>) | undefined {
   const [root, name, ...rest] = url.pathname.slice(1).split('/');
   const known = checks[`/${root}`];
   if (known === undefined || rest.length > 0 || (name !== undefined && known[name] === undefined)) return undefined;
-  return () => {
+  return async () => {
     const excluded = new Set(url.searchParams.getAll('exclude'));
     let failed = false;
     let report = '';
     for (const [each, check] of Object.entries(known)) {
       if (name === undefined ? excluded.has(each) : each !== name) continue;
-      const problem = check(member);
+      const problem = await check(member);
       failed ||= problem !== undefined;
       report += problem === undefined ? `[+]${each} ok\n` : `[-]${each} failed: ${problem}\n`;
     }

@@ -22,9 +22,9 @@ export interface DialTarget {
   };
 }
 
-/** Reads `unix:///path`, `http://host:port`, `https://host:port` and `host:port`. Throws TypeError naming the text. */
+/** Reads `unix:///path`, `unix:path` (from the working folder), `http://host:port`, `https://host:port` and `host:port`. Throws TypeError naming the text. */
 export function parseTarget(text: string, tls?: DialTarget['tls']): DialTarget {
-  const unix = /^unix:(?:\/\/)?(\/.+)$/.exec(text);
+  const unix = /^unix:(?:\/\/)?(.+)$/.exec(text);
   if (unix !== null) return { address: { path: unix[1]! }, authority: 'localhost' };
   const match = /^(?:(https?):\/\/)?(\[[0-9a-fA-F:]+\]|[^:/]+):(\d{1,5})\/?$/.exec(text);
   if (match === null || Number(match[3]) > 65535) throw new TypeError(`not an address: ${JSON.stringify(text)}`);

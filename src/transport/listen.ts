@@ -3,7 +3,7 @@
  * the connection preface in plain text. gRPC shares the port: the dispatcher is asked first about every HTTP/2 stream.
  */
 import { createServer as createHttp1, type IncomingMessage, type ServerResponse } from 'node:http';
-import { createServer as createTcp, type Server, type Socket } from 'node:net';
+import { createServer as createTcp, isIP, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer as createTls, type TLSSocket } from 'node:tls';
 import { systemClock } from '#host/clock.ts';
@@ -209,8 +209,9 @@ function isAllowed(socket: TLSSocket, { allowedCommonNames, allowedHostnames, re
   const { commonName } = certificateOf(socket) ?? {};
   return (
     (commonName !== undefined && allowedCommonNames?.includes(commonName)) ||
-    (allowedHostnames ?? []).some(
-      (name) => certificate.checkHost(name, { subject: 'never' }) ?? certificate.checkIP(name),
+    (allowedHostnames ?? []).some((name) =>
+      // What is no address may not even be asked for as one.
+      isIP(name) === 0 ? certificate.checkHost(name, { subject: 'never' }) : certificate.checkIP(name),
     )
   );
 }

@@ -110,7 +110,7 @@ function findVerb(args: readonly string[]): { readonly verb: Verb; readonly rest
   return undefined;
 }
 
-/** The first two arguments that are no flags and no values of global ones. */
+/** The first two arguments that are no flags and no values of flags. */
 function wordsIn(args: readonly string[]): readonly { readonly word: string; readonly at: number }[] {
   const words: { readonly word: string; readonly at: number }[] = [];
   for (let i = 0; i < args.length && words.length < 2; i++) {
@@ -121,11 +121,15 @@ function wordsIn(args: readonly string[]): readonly { readonly word: string; rea
   return words;
 }
 
+/** Before the verb is known, a flag of its own is taken for one with a value, as upstream does: `--consistency s get KEY`. */
 function takesValue(argument: string): boolean {
   if (argument.includes('=')) return false;
+  const isLong = argument.startsWith('--');
+  if (!isLong && argument.length !== 2) return false;
   const name = argument.replace(/^--?/, '');
-  const spec = globalFlags[name] ?? Object.values(globalFlags).find(({ short }) => short === name);
-  return spec?.kind === 'string';
+  if (name === 'help' || name === 'h') return false;
+  const spec = isLong ? globalFlags[name] : Object.values(globalFlags).find(({ short }) => short === name);
+  return spec === undefined || spec.kind === 'string';
 }
 
 /** `ETCDCTL_ENDPOINTS` and so on; a flag wins. */

@@ -60,3 +60,9 @@ test('what stands behind the dashes is the command that is run, not a question',
   const { err } = await typed('member', 'remove', '--', '--help');
   assert.doesNotMatch(err, /unknown flag/);
 });
+
+test('a flag of the verb may stand before it, with its value; what is no address is named', async () => {
+  const { code, err } = await typed('--consistency', 's', '--endpoints=nowhere', 'get', 'key');
+  assert.equal(code, 2);
+  assert.equal(err, 'Error: not an address: "nowhere"\n');
+});

@@ -8,6 +8,8 @@ import { bytes, EtcdctlExit, integer, leaseId, readStdin, type Session, type Ver
 
 const fromZero = Uint8Array.of(0);
 
+export const consistencyFlag = { kind: 'string', usage: 'Linearizable(l) or Serializable(s)', default: 'l' } as const;
+
 export const put: Verb = {
   flags: {
     lease: { kind: 'string', usage: 'lease ID (in hexadecimal) to attach to the key', default: '0' },
@@ -55,7 +57,7 @@ export function putFields({ header, prevKv }: PutResponse): string {
 
 export const get: Verb = {
   flags: {
-    consistency: { kind: 'string', usage: 'Linearizable(l) or Serializable(s)', default: 'l' },
+    consistency: consistencyFlag,
     order: { kind: 'string', usage: 'order of results; ASCEND or DESCEND' },
     'sort-by': { kind: 'string', usage: 'sort target; CREATE, KEY, MODIFY, VALUE, or VERSION' },
     limit: { kind: 'string', usage: 'maximum number of results', default: '0' },
@@ -180,7 +182,8 @@ export function keysOf(
   return { key: bytes(key), ...(end !== undefined && { rangeEnd: bytes(end) }) };
 }
 
-function consistencyOf(flags: Parsed): string {
+/** @throws EtcdctlError */
+export function consistencyOf(flags: Parsed): string {
   const consistency = flags.string('consistency')!;
   if (consistency !== 'l' && consistency !== 's')
     throw wrong(`unknown consistency flag ${JSON.stringify(consistency)}`, EtcdctlExit.badFeature);

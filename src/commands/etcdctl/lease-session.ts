@@ -10,9 +10,15 @@ export interface LeaseSession extends AsyncDisposable {
   readonly expired: Promise<void>;
 }
 
-export async function openLeaseSession({ channel }: Session, ttlSeconds: number): Promise<LeaseSession> {
+/** @param signal gives up while there is no lease yet */
+export async function openLeaseSession(
+  { channel }: Session,
+  ttlSeconds: number,
+  signal?: AbortSignal,
+): Promise<LeaseSession> {
   const { methods } = Lease;
-  const { id } = await channel.unary(methods.leaseGrant, LeaseGrantRequest.create({ ttl: ttlSeconds }));
+  const request = LeaseGrantRequest.create({ ttl: ttlSeconds });
+  const { id } = await channel.unary(methods.leaseGrant, request, { ...(signal && { signal }) });
   const ended = new AbortController();
   const call = channel.open(methods.leaseKeepAlive, { signal: ended.signal });
   const keepAlive = async () => {

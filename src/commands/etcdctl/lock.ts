@@ -12,10 +12,15 @@ export const lock: Verb = {
     const { args, channel, client, flags, context } = session;
     const [name, ...command] = args;
     if (name === undefined) throw wrong('lock takes a lock name argument and an optional command to execute');
-    await using lease = await openLeaseSession(session, integer(flags.string('ttl')!, 'bad TTL'));
+    // From the first moment: whoever waits and is interrupted gives its lease back.
     const { signal, stopped } = untilSignal();
+    const canceled = (error: unknown) => {
+      throw signal.aborted ? wrong('context canceled', EtcdctlExit.error) : error;
+    };
+    const ttl = integer(flags.string('ttl')!, 'bad TTL');
+    await using lease = await openLeaseSession(session, ttl, signal).catch(canceled);
     const line = new WaitingLine(channel, { metadata: [], signal }, bytes(name));
-    const { key, header } = await acquireLock(line, bytes(name), lease.lease);
+    const { key, header } = await acquireLock(line, bytes(name), lease.lease).catch(canceled);
     try {
       if (command.length > 0) {
         const code = await run(command, {

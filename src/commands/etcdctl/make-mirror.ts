@@ -4,7 +4,7 @@ import { Event_EventType, type KeyValue } from '#api-etcd/gen/kv.ts';
 import { DeleteRangeRequest, PutRequest, type RequestOp, Watch, WatchCreateRequest } from '#api-etcd/gen/rpc.ts';
 import { createEtcdClient, type EtcdClient, prefixEnd } from '#etcd-client/client.ts';
 import { systemClock } from '#host/clock.ts';
-import { bytes, EtcdctlExit, type Session, type Verb, wrong } from './session.ts';
+import { bytes, EtcdctlExit, integer, type Session, type Verb, wrong } from './session.ts';
 
 /** Keys asked for at once. */
 const pageKeys = 1000;
@@ -19,6 +19,7 @@ export const makeMirror: Verb = {
       usage: 'destination prefix to mirror a prefix to a different prefix in the destination cluster',
       default: '',
     },
+    rev: { kind: 'string', usage: 'specify the kv revision to start to mirror', default: '0' },
     'no-dest-prefix': { kind: 'bool', usage: 'mirror key-values to the root of the destination cluster' },
     'dest-cert': { kind: 'string', usage: 'certificate for the destination cluster' },
     'dest-key': { kind: 'string', usage: 'key of that certificate' },
@@ -39,16 +40,21 @@ export const makeMirror: Verb = {
     if (flags.bool('no-dest-prefix') && given !== '')
       throw wrong('`--dest-prefix` and `--no-dest-prefix` cannot be set at the same time, choose one');
     const to = flags.bool('no-dest-prefix') ? '' : given === '' ? from : given;
+    const since = integer(flags.string('rev')!, 'bad revision');
     const destination = createEtcdClient(await session.connectTo(args[0]!, 'dest-'), systemClock);
     let total = 0;
     const report = setInterval(() => print(`${total}\n`), reportMs);
     const renamed = (key: Uint8Array) => (bytes(`${to}`).length === 0 && from === '' ? key : rename(key, from, to));
     try {
-      const revision = await copyAll(session, from, async ({ key, value }) => {
-        await destination.put({ key: renamed(key), value });
-        total++;
-      });
-      await follow(session, from, revision + 1, destination, renamed, () => total++);
+      // From a revision on there is nothing to copy first.
+      const start =
+        since ||
+        1 +
+          (await copyAll(session, from, async ({ key, value }) => {
+            await destination.put({ key: renamed(key), value });
+            total++;
+          }));
+      await follow(session, from, start, destination, renamed, () => total++);
     } finally {
       clearInterval(report);
       await destination[Symbol.asyncDispose]();

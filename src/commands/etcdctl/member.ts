@@ -9,6 +9,7 @@ import {
   MemberRemoveResponse,
   MemberUpdateResponse,
 } from '#api-etcd/gen/rpc.ts';
+import { consistencyFlag, consistencyOf } from './kv.ts';
 import { fields, headerFields, table } from './print.ts';
 import { notSupported, printAnswer, structJson } from './print-answer.ts';
 import { type Session, type Verb, wrong } from './session.ts';
@@ -78,9 +79,11 @@ ETCD_INITIAL_CLUSTER_STATE="existing"
     },
   },
   list: {
+    flags: { consistency: consistencyFlag },
     async run(session) {
-      const { channel, call } = session;
-      printMembers(session, await channel.unary(methods.memberList, { linearizable: true }, call));
+      const { channel, call, flags } = session;
+      const linearizable = consistencyOf(flags) === 'l';
+      printMembers(session, await channel.unary(methods.memberList, { linearizable }, call));
     },
   },
 };

@@ -1,6 +1,6 @@
-/** Passwords from a terminal, unseen, and from standard input. */
+/** Passwords from a terminal, unseen, and from standard input. Nothing is read beyond the line that is asked for. */
 import type { CommandContext } from '../command.ts';
-import { readStdin, wrong } from './exit.ts';
+import { wrong } from './exit.ts';
 
 /** @throws EtcdctlError where there is no terminal to ask at */
 export async function askPassword({ stdin, stdout }: CommandContext, prompt: string): Promise<string> {
@@ -10,20 +10,12 @@ export async function askPassword({ stdin, stdout }: CommandContext, prompt: str
     throw wrong('failed to ask password: inappropriate ioctl for device');
   }
   stdin.setRawMode(true);
-  stdin.resume();
   try {
     let typed = '';
-    for await (const chunk of stdin) {
-      for (const sign of (chunk as Buffer).toString()) {
-        if (sign === '\r' || sign === '\n') return typed;
-        if (sign === '\u0003') throw wrong('failed to ask password: interrupted');
-        typed = sign === '\u007f' ? typed.slice(0, -1) : typed + sign;
-      }
-    }
+    for (const sign of await nextLine(stdin, '\u0003')) typed = sign === '\u007f' ? typed.slice(0, -1) : typed + sign;
     return typed;
   } finally {
     stdin.setRawMode(false);
-    stdin.pause();
     stdout.write('\n');
   }
 }
@@ -37,7 +29,38 @@ export async function askNewPassword(context: CommandContext, name: string): Pro
   return password;
 }
 
-/** The first word of standard input. */
-export async function readPassword(context: CommandContext): Promise<string> {
-  return /\S+/.exec(await readStdin(context))?.[0] ?? '';
+/** The first word of the first line of standard input, which may stay open. */
+export async function readPassword({ stdin }: CommandContext): Promise<string> {
+  return /\S+/.exec(await nextLine(stdin))?.[0] ?? '';
+}
+
+/**
+ * Up to the end of the line or of the input; what comes behind it stays to be read.
+ * @param interrupt a sign that says to stop: a terminal in raw mode sends no signal
+ */
+function nextLine(stdin: CommandContext['stdin'], interrupt?: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    // As bytes: a character may come in two pieces.
+    let read = '';
+    const settle = (then: () => void) => {
+      stdin.off('data', onData).off('end', onEnd).off('error', onError).pause();
+      then();
+    };
+    const line = (bytes: string) => Buffer.from(bytes, 'latin1').toString();
+    const onData = (chunk: Buffer) => {
+      read += chunk.toString('latin1');
+      const end = read.search(/[\r\n]/);
+      const typed = end < 0 ? read : read.slice(0, end);
+      if (interrupt !== undefined && typed.includes(interrupt))
+        settle(() => reject(wrong('failed to ask password: interrupted')));
+      else if (end >= 0)
+        settle(() => {
+          if (end + 1 < read.length) stdin.unshift(Buffer.from(read.slice(end + 1), 'latin1'));
+          resolve(line(typed));
+        });
+    };
+    const onEnd = () => settle(() => resolve(line(read)));
+    const onError = (error: Error) => settle(() => reject(error));
+    stdin.on('data', onData).on('end', onEnd).on('error', onError).resume();
+  });
 }

@@ -6,7 +6,7 @@ import { systemClock } from '#host/clock.ts';
 import type { CallOptions, Channel } from '#rpc/call.ts';
 import { connectRpc } from '#rpc/client.ts';
 import type { Scope } from '#std/scope.ts';
-import { parseTarget } from '#transport/dial.ts';
+import { type DialTarget, parseTarget } from '#transport/dial.ts';
 import { createFetch } from '#transport/fetch.ts';
 import type { CommandContext } from '../command.ts';
 import { durationMs, type FlagTable, type Parsed } from '../flags.ts';
@@ -103,14 +103,14 @@ export async function openSession(
   const endpoints = await endpointsOf(flags, context);
   const ms = (name: string) => durationMs(flags.string(name)!, name);
   const call = { timeoutMs: ms('command-timeout') };
-  const connectTimeoutMs = ms('dial-timeout');
   const keepAlive = { timeMs: ms('keepalive-time'), timeoutMs: ms('keepalive-timeout') };
+  const dialMs = ms('dial-timeout');
+  // 0 is no limit of its own.
+  const connecting = { ...(dialMs > 0 && { connectTimeoutMs: dialMs }), keepAlive, clock: systemClock };
   const dial = (prefix: '' | 'dest-', first: string, ...others: readonly string[]) => {
     const tls = tlsOf(flags, prefix);
-    const alternatives = others.map((endpoint) => parseTarget(endpoint, tls));
-    return scope.use(
-      connectRpc({ target: parseTarget(first, tls), alternatives, connectTimeoutMs, keepAlive, clock: systemClock }),
-    );
+    const alternatives = others.map((endpoint) => targetOf(endpoint, tls));
+    return scope.use(connectRpc({ target: targetOf(first, tls), alternatives, ...connecting }));
   };
   // Another endpoint is tried while there is no connection; a request that was sent is not sent again.
   const all = dial('', ...(endpoints as [string, ...string[]]));
@@ -172,6 +172,15 @@ async function tokenOf(
   const password = given !== '' ? given : colon >= 0 ? user.slice(colon + 1) : await asked();
   try {
     return await authenticate(channel, { name, password }, call);
+  } catch (error) {
+    throw wrong((error as Error).message, EtcdctlExit.badConnection);
+  }
+}
+
+/** @throws EtcdctlError naming what is no address */
+function targetOf(endpoint: string, tls: ReturnType<typeof tlsOf>): DialTarget {
+  try {
+    return parseTarget(endpoint, tls);
   } catch (error) {
     throw wrong((error as Error).message, EtcdctlExit.badConnection);
   }

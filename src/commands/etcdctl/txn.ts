@@ -38,7 +38,9 @@ export const txn: Verb = {
     const { args, client, call, context, flags, print } = session;
     if (args.length > 0) throw wrong('txn command does not accept argument');
     const interactive = flags.bool('interactive');
-    const lines = createInterface({ input: context.stdin, terminal: false })[Symbol.asyncIterator]();
+    // Closed once all is read: a terminal that stays open must not keep us from ending.
+    using input = createInterface({ input: context.stdin, terminal: false });
+    const lines = input[Symbol.asyncIterator]();
     const ask = async (what: string) => {
       if (interactive) print(`${what}\n`);
       return await paragraph(lines);
