@@ -1,42 +1,27 @@
 /** A continuous backup of the reference and of ours, and what is restored from it: by revision, by time, by default; started by both. */
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { promisify } from 'node:util';
 import { HashKVRequest, Lease, LeaseTimeToLiveRequest, Maintenance } from '#api-etcd/gen/rpc.ts';
 import { createEtcdClient, type EtcdClient } from '#etcd-client/client.ts';
 import { systemClock } from '#host/clock.ts';
 import type { Channel } from '#rpc/call.ts';
 import { connectRpc } from '#rpc/client.ts';
 import { utf8Decode } from '#std/bytes.ts';
+import { sleep } from '#std/clock.ts';
 import { startEtcdProcess } from '#testkit/etcd-process.ts';
 import { referenceBinary } from '#testkit/reference.ts';
 import { parseTarget } from '#transport/dial.ts';
+import { etcdutl } from './run-etcdutl.ts';
 
-const run = promisify(execFile);
 const timeout = 120_000;
 const wherry = new URL('../../bin/wherry', import.meta.url).pathname;
 const commands = { reference: [referenceBinary('etcd-server', 'etcd')], ours: [wherry, 'etcd'] };
 const bytes = (text: string) => Buffer.from(text);
-
-interface Said {
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly code: number;
-}
-
-async function utl(...args: readonly string[]): Promise<Said> {
-  try {
-    return { ...(await run(wherry, ['etcdutl', ...args])), code: 0 };
-  } catch (error) {
-    const { stdout, stderr, code } = error as Said;
-    return { stdout, stderr, code };
-  }
-}
 
 /** `etcdctl backup run` until disposed. */
 function startBackup(clientUrl: string, folder: string, ...flags: readonly string[]) {
@@ -72,10 +57,10 @@ function startBackup(clientUrl: string, folder: string, ...flags: readonly strin
 /** Resolves when the newest revision that can be restored is this one. */
 async function reaches(folder: string, revision: number, backup: { output(): string }): Promise<void> {
   for (let left = 200; ; left--) {
-    const { stdout, stderr } = await utl('backup', 'status', folder, '-w', 'json');
+    const { stdout, stderr } = await etcdutl('backup', 'status', folder, '-w', 'json');
     if (stdout.includes(`"last":${revision},`)) return;
     assert.ok(left > 0, `${stdout}${stderr}${backup.output()}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(systemClock, 50);
   }
 }
 
@@ -99,11 +84,11 @@ for (const [who, command] of Object.entries(commands))
     const archive = join(home, 'archive');
     const folder = (name: string) => join(home, name);
     const restore = async (name: string, ...flags: readonly string[]) => {
-      const said = await utl('backup', 'restore', archive, '--data-dir', folder(name), ...flags);
+      const said = await etcdutl('backup', 'restore', archive, '--data-dir', folder(name), ...flags);
       assert.equal(said.code, 0, said.stderr);
       return join(folder(name), 'member/snap/db');
     };
-    const hashOf = async (db: string) => Number((await utl('hashkv', db)).stdout.split(',')[0]);
+    const hashOf = async (db: string) => Number((await etcdutl('hashkv', db)).stdout.split(',')[0]);
     try {
       const seen = await withServer(command, folder('source'), async (client, channel, url) => {
         for (let i = 0; i < 5; i++) await client.put({ key: bytes(`before${i}`), value: bytes(`${i}`) });
@@ -134,7 +119,7 @@ for (const [who, command] of Object.entries(commands))
         readdirSync(archive).some((name) => name.endsWith('.log')),
         'a segment was ended',
       );
-      assert.equal((await utl('backup', 'verify', archive)).code, 0);
+      assert.equal((await etcdutl('backup', 'verify', archive)).code, 0);
 
       assert.equal(await hashOf(await restore('last', '--bump-revision', '0')), seen.hashes.last);
       const atMiddle = ['--bump-revision', '0', '--revision', String(seen.middle)];
@@ -166,9 +151,9 @@ for (const [who, command] of Object.entries(commands))
           }
         });
       }
-      const refused = await utl('backup', 'restore', archive, '--data-dir', folder('no'), '--revision', '1');
+      const refused = await etcdutl('backup', 'restore', archive, '--data-dir', folder('no'), '--revision', '1');
       assert.match(refused.stderr, /cannot restore revision 1, but these: 6 to \d+\n/);
-      const future = await utl(
+      const future = await etcdutl(
         ...['backup', 'restore', archive, '--data-dir', folder('no'), '--time', '2999-01-01T00:00:00Z'],
       );
       assert.match(future.stderr, /has seen nothing after .*what there was at 2999/);
@@ -178,10 +163,10 @@ for (const [who, command] of Object.entries(commands))
       const damaged = readFileSync(segment);
       damaged[200]! ^= 1;
       writeFileSync(segment, damaged);
-      const found = await utl('backup', 'verify', archive);
+      const found = await etcdutl('backup', 'verify', archive);
       assert.equal(found.code, 1);
       assert.ok(found.stderr.includes(`${segment}: damaged at byte `), found.stderr);
-      const stopped = await utl('backup', 'restore', archive, '--data-dir', folder('no'));
+      const stopped = await etcdutl('backup', 'restore', archive, '--data-dir', folder('no'));
       assert.equal(stopped.code, 1);
       assert.ok(stopped.stderr.includes(`${segment}: damaged at byte `), stopped.stderr);
     } finally {
@@ -202,7 +187,10 @@ test('what the watch cannot get any more begins a new row with a new base, and s
         await reaches(archive, 2, backup);
         await client.put({ key: bytes('b') });
         await reaches(archive, 3, backup);
-        assert.equal((await run(wherry, ['etcdutl', 'backup', 'verify', archive])).stderr, '');
+        assert.deepEqual(await etcdutl('backup', 'verify', archive).then(({ stderr, code }) => ({ stderr, code })), {
+          stderr: '',
+          code: 0,
+        });
         await using second = startBackup(url, archive);
         assert.equal(await second.ended(), 1, 'one at a time');
       }
@@ -212,10 +200,10 @@ test('what the watch cannot get any more begins a new row with a new base, and s
       await reaches(archive, 8, backup);
       assert.match(backup.output(), /compacted before the archive, at 3, had seen them: .*a new base is taken/);
       assert.equal(await backup.stop(), 0);
-      const said = await utl('backup', 'restore', archive, '--data-dir', join(home, 'x'), '--revision', '5');
+      const said = await etcdutl('backup', 'restore', archive, '--data-dir', join(home, 'x'), '--revision', '5');
       assert.match(said.stderr, /cannot restore revision 5, but these: 2 to 3, 8\n/);
       const restore = (name: string, ...flags: readonly string[]) =>
-        utl('backup', 'restore', archive, '--data-dir', join(home, name), '--revision', '3', ...flags);
+        etcdutl('backup', 'restore', archive, '--data-dir', join(home, name), '--revision', '3', ...flags);
       assert.equal((await restore('other', '--initial-cluster-token', 'other')).code, 0);
       assert.equal((await restore('gone-back', '--bump-revision', '0')).code, 0);
     });

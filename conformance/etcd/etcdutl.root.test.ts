@@ -1,11 +1,9 @@
 /** Our etcdutl on folders of the reference and of ours, stopped: what it says, and that the reference starts on what it leaves. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { promisify } from 'node:util';
 import { HashKVRequest, Maintenance } from '#api-etcd/gen/rpc.ts';
 import { createEtcdClient } from '#etcd-client/client.ts';
 import { systemClock } from '#host/clock.ts';
@@ -13,26 +11,11 @@ import { connectRpc } from '#rpc/client.ts';
 import { startEtcdProcess } from '#testkit/etcd-process.ts';
 import { referenceBinary } from '#testkit/reference.ts';
 import { parseTarget } from '#transport/dial.ts';
+import { etcdutl } from './run-etcdutl.ts';
 
-const run = promisify(execFile);
 const timeout = 90_000;
 const wherry = new URL('../../bin/wherry', import.meta.url).pathname;
 const commands = { reference: [referenceBinary('etcd-server', 'etcd')], ours: [wherry, 'etcd'] };
-
-interface Said {
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly code: number;
-}
-
-async function utl(...args: readonly string[]): Promise<Said> {
-  try {
-    return { ...(await run(wherry, ['etcdutl', ...args])), code: 0 };
-  } catch (error) {
-    const { stdout, stderr, code } = error as Said;
-    return { stdout, stderr, code };
-  }
-}
 
 for (const [who, command] of Object.entries(commands))
   test(`hashkv, defrag, migrate: ${who}`, { timeout }, async () => {
@@ -48,7 +31,7 @@ for (const [who, command] of Object.entries(commands))
         await client.deleteRange({ key: Buffer.from('k'), rangeEnd: Buffer.from('k9') });
         const { header } = await client.put({ key: Buffer.from('last') });
         await client.compact({ revision: header!.revision, physical: true });
-        assert.equal((await utl('defrag', '--data-dir', data)).code, 1, 'a folder that is in use is left alone');
+        assert.equal((await etcdutl('defrag', '--data-dir', data)).code, 1, 'a folder that is in use is left alone');
       }
       const answer = await channel.unary(Maintenance.methods.hashKV, HashKVRequest.create());
       return { hash: answer.hash, revision: answer.header!.revision };
@@ -56,24 +39,24 @@ for (const [who, command] of Object.entries(commands))
     try {
       const { hash, revision } = await during(command, true);
       const db = join(data, 'member/snap/db');
-      assert.equal((await utl('hashkv', db)).stdout, `${hash}, ${revision}, ${revision}\n`);
+      assert.equal((await etcdutl('hashkv', db)).stdout, `${hash}, ${revision}, ${revision}\n`);
       assert.equal(
-        (await utl('hashkv', db, '-w', 'json')).stdout,
+        (await etcdutl('hashkv', db, '-w', 'json')).stdout,
         `${JSON.stringify({ hash, hashRevision: revision, compactRevision: revision })}\n`,
       );
       const before = statSync(db).size;
-      const defragmented = await utl('defrag', '--data-dir', data);
+      const defragmented = await etcdutl('defrag', '--data-dir', data);
       assert.equal(defragmented.code, 0);
       assert.match(defragmented.stderr, /"msg":"finished defragmenting directory","path":".*\/member\/snap\/db"/);
       assert.ok(statSync(db).size <= before);
       assert.ok(statSync(db).size < 1 << 20);
       for (const version of ['3.6', '3.6', '3.5'])
-        assert.equal((await utl('migrate', '--data-dir', data, '--target-version', version)).code, 0);
+        assert.equal((await etcdutl('migrate', '--data-dir', data, '--target-version', version)).code, 0);
       for (const version of ['x', '3', '3.4', '9.9'])
-        assert.equal((await utl('migrate', '--data-dir', data, '--target-version', version)).code, 1, version);
-      assert.equal((await utl('migrate', '--data-dir', data)).code, 1);
-      assert.equal((await utl('defrag')).code, 1);
-      assert.equal((await utl('hashkv')).code, 1);
+        assert.equal((await etcdutl('migrate', '--data-dir', data, '--target-version', version)).code, 1, version);
+      assert.equal((await etcdutl('migrate', '--data-dir', data)).code, 1);
+      assert.equal((await etcdutl('defrag')).code, 1);
+      assert.equal((await etcdutl('hashkv')).code, 1);
       for (const start of Object.values(commands)) assert.deepEqual(await during(start, false), { hash, revision });
     } finally {
       rmSync(folder, { recursive: true, force: true });
@@ -81,8 +64,8 @@ for (const [who, command] of Object.entries(commands))
   });
 
 test('version, completion, what is none', { timeout }, async () => {
-  assert.match((await utl('version')).stdout, /^etcdutl version: 3\.5.*\nAPI version: 3\.5\n$/);
-  assert.match((await utl('completion', 'bash')).stdout, /_etcdutl/);
-  assert.equal((await utl('completion', 'nope')).code, 1);
-  assert.equal((await utl('nope')).code, 1);
+  assert.match((await etcdutl('version')).stdout, /^etcdutl version: 3\.5.*\nAPI version: 3\.5\n$/);
+  assert.match((await etcdutl('completion', 'bash')).stdout, /_etcdutl/);
+  assert.equal((await etcdutl('completion', 'nope')).code, 1);
+  assert.equal((await etcdutl('nope')).code, 1);
 });

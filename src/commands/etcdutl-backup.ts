@@ -2,11 +2,10 @@
  * `wherry etcdutl backup status|verify|restore`: what is done with the archives of `etcdctl backup run`. A restore never lets watchers see revisions go back,
  * unless it is told to. Upstream has no such commands.
  */
-import { type Archive, contentOf, openArchive, restorableText } from '#etcd/backup/archive.ts';
+import { type Archive, contentOf, openArchive, restorableText, seenRevision } from '#etcd/backup/archive.ts';
 import { ArchiveError } from '#etcd/backup/names.ts';
 import {
   bumpBeyondArchive,
-  newestRevision,
   type RestorePoint,
   resolvePoint,
   restoreAt,
@@ -31,6 +30,7 @@ const restoreFlags: FlagTable = {
   },
 };
 
+/** The flags of each verb. */
 export const backupFlags = {
   'backup status': {
     'write-out': { short: 'w', kind: 'string', usage: 'output format (json, simple, table)', default: 'simple' },
@@ -128,7 +128,7 @@ async function restore(folder: string, flags: Parsed, { stderr }: CommandContext
     stderr.write(
       `${unknownLeases} leases of unknown length end after ${unknownLeaseTtl} s unless they are kept alive\n`,
     );
-  const bumpRevision = bump ?? newestRevision(archive) - revision + bumpBeyondArchive;
+  const bumpRevision = bump ?? seenRevision(archive) - revision + bumpBeyondArchive;
   try {
     await beginCluster({ disk: hostDisk, ...target, bumpRevision, saved: machine });
   } catch (error) {

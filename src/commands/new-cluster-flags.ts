@@ -6,6 +6,7 @@ import { CommandError, ExitCode } from './command.ts';
 import type { FlagTable, Parsed } from './flags.ts';
 import { parseInitialCluster } from './initial-cluster.ts';
 
+/** Upstream's, with its defaults. */
 export const newClusterFlags: FlagTable = {
   'data-dir': { kind: 'string', usage: 'path to the output data directory' },
   name: { kind: 'string', usage: 'human-readable name for this member', default: 'default' },
@@ -22,6 +23,7 @@ export const newClusterFlags: FlagTable = {
   },
 };
 
+/** A member's folder, and the cluster that it begins. */
 export interface NewCluster {
   readonly dataDir: string;
   readonly members: readonly ClusterMember[];

@@ -23,9 +23,11 @@ const forLearners: ReadonlySet<string> = new Set([
 export function gate(member: Member, authenticator: Authenticator, leaderWatch: LeaderWatch): Interceptor {
   return (method: Method, call: InterceptedCall) => {
     if (member.isLearner && !forLearners.has(method.path)) throw etcdError('notSupportedForLearner');
-    if (asksForLeader(call)) {
-      if (member.leader === 0n) throw etcdError('noLeader');
-      if (method.kind !== 'unary') leaderWatch.add(call);
+    const isLed = member.leader !== 0n;
+    // Most calls are of one answer, and there is a leader: what they ask for is not even read.
+    if ((!isLed || method.kind !== 'unary') && asksForLeader(call)) {
+      if (!isLed) throw etcdError('noLeader');
+      leaderWatch.add(call);
     }
     return authenticator.tokenKnown(call);
   };

@@ -7,6 +7,7 @@ import { hostDisk } from '#host/disk.ts';
 import type { RecorderOptions } from './backup-recorder.ts';
 import type { Session } from './session.ts';
 
+/** Where a cluster is, as a quorum of it says. */
 export interface Position {
   readonly clusterId: bigint;
   readonly revision: number;
@@ -55,13 +56,13 @@ export async function rowBehind({ session, folder, clock }: RecorderOptions, aft
   if (newest !== undefined) {
     const { start, batches } = await contentOf(hostDisk, folder, newest);
     const lastBatch = batches.at(-1);
-    lastTimeMs = Math.max(lastTimeMs, lastBatch?.timeMs ?? start!.timeMs);
-    if (start!.clusterId !== now.clusterId)
+    lastTimeMs = Math.max(lastTimeMs, lastBatch?.timeMs ?? start.timeMs);
+    if (start.clusterId !== now.clusterId)
       throw new ArchiveError(
-        `${folder} is of cluster ${start!.clusterId.toString(16)}, this is ${now.clusterId.toString(16)}: give each cluster a folder of its own`,
+        `${folder} is of cluster ${start.clusterId.toString(16)}, this is ${now.clusterId.toString(16)}: give each cluster a folder of its own`,
       );
     const last = batches.findLast(({ changes }) => changes.length > 0)?.changes.at(-1)?.revision ?? newest.first - 1;
-    wentBack(folder, { revision: last, raftTerm: lastBatch?.raftTerm ?? start!.raftTerm }, now);
+    wentBack(folder, { revision: last, raftTerm: lastBatch?.raftTerm ?? start.raftTerm }, now);
     if (!afterGap)
       firstRevision = (await openArchive(hostDisk, folder)).chains.at(-1)!.segments[0]?.first ?? newest.first;
     if (newest.last === undefined && !afterGap) {

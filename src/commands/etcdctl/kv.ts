@@ -8,6 +8,7 @@ import { bytes, EtcdctlExit, integer, leaseId, readStdin, type Session, type Ver
 
 const fromZero = Uint8Array.of(0);
 
+/** Whether a read waits for what all have agreed on. */
 export const consistencyFlag = { kind: 'string', usage: 'Linearizable(l) or Serializable(s)', default: 'l' } as const;
 
 export const put: Verb = {

@@ -182,7 +182,8 @@ function targetOf(endpoint: string, tls: ReturnType<typeof tlsOf>): DialTarget {
   try {
     return parseTarget(endpoint, tls);
   } catch (error) {
-    throw wrong((error as Error).message, EtcdctlExit.badConnection);
+    if (!(error instanceof TypeError)) throw error;
+    throw wrong(error.message, EtcdctlExit.badConnection);
   }
 }
 

@@ -6,6 +6,7 @@ import type { Disk } from '#host/disk.ts';
 import { ArchiveError, type BaseFile, type Listing, listArchive, type SegmentFile } from './names.ts';
 import { readSegment, type SegmentContent } from './segment.ts';
 
+/** As much of a disk as reading takes. */
 export type ReadingDisk = Pick<Disk, 'list' | 'read'>;
 
 /** Segments without a gap between them, oldest first, and the bases that they go on from. */
@@ -16,6 +17,7 @@ export interface Chain {
   readonly restorable: { readonly first: number; readonly last: number } | undefined;
 }
 
+/** All that an archive's folder says, and its newest segment. */
 export interface Archive {
   readonly folder: string;
   readonly listing: Listing;
@@ -24,6 +26,14 @@ export interface Archive {
   readonly torn: { readonly path: string; readonly at: number } | undefined;
   /** Milliseconds since 1970: up to then the archive has seen everything that is in it. Undefined without a segment. */
   readonly seenMs: number | undefined;
+}
+
+/** The highest revision that the archive has seen, whether it can be restored or not; 0 when it is empty. */
+export function seenRevision({ chains }: Archive): number {
+  return Math.max(
+    0,
+    ...chains.flatMap(({ segments, bases }) => [segments.at(-1)?.last ?? 0, bases.at(-1)?.revision ?? 0]),
+  );
 }
 
 /** @throws ArchiveError when there is none, or its newest segment is damaged */
@@ -43,18 +53,19 @@ export async function openArchive(disk: ReadingDisk, folder: string): Promise<Ar
     }
     const content = await contentOf(disk, folder, segment);
     if (content.torn) torn = { path: `${folder}/${segment.name}`, at: content.wholeBytes };
-    if (isNewest) seenMs = content.batches.at(-1)?.timeMs ?? content.start?.timeMs;
+    if (isNewest) seenMs = content.batches.at(-1)?.timeMs ?? content.start.timeMs;
     segments.push({ ...segment, last: segment.last ?? lastOf(segment, content) });
   }
   return { folder, listing, chains: chainsOf(listing.bases, segments), torn, seenMs };
 }
 
+/** What a segment holds: every revision that its name says. @throws ArchiveError naming the file, and the place in it where it is damaged */
 export async function contentOf(disk: ReadingDisk, folder: string, segment: SegmentFile): Promise<SegmentContent> {
   const path = `${folder}/${segment.name}`;
   const bytes = await disk.read(path);
   if (bytes === undefined) throw new ArchiveError(`${path} is gone`);
   const content = readSegment(bytes, path, segment.name.endsWith('.open'));
-  if (content.start !== undefined && content.start.firstRevision !== segment.first)
+  if (content.start.firstRevision !== segment.first)
     throw new ArchiveError(`${path}: it begins with revision ${content.start.firstRevision}, its name says another`);
   let expected = segment.first;
   for (const { changes } of content.batches)

@@ -5,6 +5,7 @@
  */
 import type { Disk } from '#host/disk.ts';
 
+/** A snapshot. */
 export interface BaseFile {
   readonly name: string;
   /** Of its last change. */
@@ -13,6 +14,7 @@ export interface BaseFile {
   readonly timeMs: number;
 }
 
+/** Changes of consecutive revisions. */
 export interface SegmentFile {
   readonly name: string;
   readonly first: number;
@@ -20,6 +22,7 @@ export interface SegmentFile {
   readonly last: number | undefined;
 }
 
+/** The files of an archive. */
 export interface Listing {
   /** By revision. */
   readonly bases: readonly BaseFile[];
@@ -27,6 +30,7 @@ export interface Listing {
   readonly segments: readonly SegmentFile[];
 }
 
+/** An archive that cannot be used as it is: says which file, and why. */
 export class ArchiveError extends Error {
   override readonly name = 'ArchiveError';
 }
@@ -35,6 +39,7 @@ export class ArchiveError extends Error {
 const digits = 16;
 const padded = (revision: number) => String(revision).padStart(digits, '0');
 
+/** @param timeMs milliseconds since 1970; the name has whole seconds */
 export function baseName(revision: number, timeMs: number): string {
   const time = new Date(timeMs)
     .toISOString()
@@ -43,10 +48,12 @@ export function baseName(revision: number, timeMs: number): string {
   return `base-${padded(revision)}-${time}.db`;
 }
 
+/** Of a segment that is being written. */
 export function openSegmentName(first: number): string {
   return `segment-${padded(first)}.open`;
 }
 
+/** Of a segment that has its end. */
 export function segmentName(first: number, last: number): string {
   return `segment-${padded(first)}-${padded(last)}.log`;
 }

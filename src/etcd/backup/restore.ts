@@ -21,17 +21,20 @@ export const bumpBeyondArchive = 1_000_000_000;
 /** Seconds. For leases that keys hang on and of which only the id is known: time for their owners to come back. */
 export const unknownLeaseTtl = 3600;
 
+/** What is to be restored: everything, up to one revision, or what had been seen by a time (milliseconds since 1970). */
 export type RestorePoint =
   | { readonly kind: 'newest' }
   | { readonly kind: 'revision'; readonly revision: number }
   | { readonly kind: 'time'; readonly timeMs: number };
 
+/** The revision that a {@link RestorePoint} comes down to. */
 export interface Resolved {
   readonly revision: number;
   /** When it was seen: milliseconds since 1970. Undefined for a base's own. */
   readonly seenMs: number | undefined;
 }
 
+/** A state, and where it came from. */
 export interface Restored {
   readonly machine: Machine;
   readonly base: string;
@@ -41,16 +44,17 @@ export interface Restored {
   readonly unknownLeases: number;
 }
 
-/** The newest revision that the archive has. @throws ArchiveError while there is no base */
-export function newestRevision(archive: Archive): number {
-  const last = archive.chains.at(-1)?.restorable?.last;
-  if (last === undefined) throw new ArchiveError(`${archive.folder}: ${restorableText(archive)}`);
-  return last;
+/** After a gap it may be one from before, as long as the new base is not complete. @throws ArchiveError while there is none */
+function newestPoint(archive: Archive): Resolved {
+  const { chains, folder, seenMs } = archive;
+  const chain = chains.findLast(({ restorable }) => restorable !== undefined);
+  if (chain?.restorable === undefined) throw new ArchiveError(`${folder}: ${restorableText(archive)}`);
+  return { revision: chain.restorable.last, seenMs: chain === chains.at(-1) ? seenMs : undefined };
 }
 
 /** @throws ArchiveError saying what there is, for a point that is not in the archive */
 export async function resolvePoint(disk: ReadingDisk, archive: Archive, point: RestorePoint): Promise<Resolved> {
-  if (point.kind === 'newest') return { revision: newestRevision(archive), seenMs: archive.seenMs };
+  if (point.kind === 'newest') return newestPoint(archive);
   if (point.kind === 'revision') return { revision: point.revision, seenMs: undefined };
   const { timeMs } = point;
   const { seenMs, listing, folder } = archive;
@@ -61,7 +65,7 @@ export async function resolvePoint(disk: ReadingDisk, archive: Archive, point: R
     );
   for (const segment of listing.segments.toReversed()) {
     const { start, batches } = await contentOf(disk, folder, segment);
-    if (start === undefined || start.timeMs > timeMs) continue;
+    if (start.timeMs > timeMs) continue;
     const seen = { revision: segment.first - 1, seenMs: start.timeMs };
     for (const { changes, timeMs: at } of batches) {
       for (const change of changes) if (change.timeMs <= timeMs) seen.revision = change.revision;

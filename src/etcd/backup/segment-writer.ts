@@ -11,6 +11,7 @@ import { encodeFrame, readSegment, segmentFormat } from './segment.ts';
 /** A segment is ended when it has grown past this: a restore reads one at a time. */
 export const segmentBytesDefault = 16 << 20;
 
+/** Where an archive is. */
 export interface SegmentPlace {
   readonly disk: Disk;
   readonly folder: string;

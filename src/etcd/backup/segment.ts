@@ -8,11 +8,13 @@ import { SegmentRecord } from '#api-etcd/gen/backup.ts';
 import { crc32c } from '#std/crc32c.ts';
 import { ArchiveError } from './names.ts';
 
+/** What {@link SegmentStart} says; another one is not read. */
 export const segmentFormat = 1;
 const magic = 0x5342_4857;
 const headerBytes = 16;
 const align = 16;
 
+/** A record as it stands in a segment. */
 export function encodeFrame(record: SegmentRecord): Buffer {
   const size = SegmentRecord.size(record);
   const frame = Buffer.alloc(headerBytes + Math.ceil(size / align) * align);
@@ -24,9 +26,9 @@ export function encodeFrame(record: SegmentRecord): Buffer {
   return frame;
 }
 
+/** What could be read of a segment. */
 export interface SegmentContent {
-  /** Undefined when not even that is whole. */
-  readonly start: SegmentStart | undefined;
+  readonly start: SegmentStart;
   readonly batches: readonly SegmentBatch[];
   /** Nothing comes after. */
   readonly ended: boolean;
@@ -67,6 +69,8 @@ export function readSegment(bytes: Buffer, path: string, isOpen: boolean): Segme
     at = frame.end;
   }
   if (!isOpen && !ended) throw damaged(path, at, 'its end is missing');
+  // A segment has no name before its beginning is on disk.
+  if (start === undefined) throw damaged(path, 0, 'its beginning is missing');
   return { start, batches, ended, wholeBytes: at, torn };
 }
 

@@ -13,6 +13,8 @@ export type ReadAt = (position: number, length: number) => Promise<Buffer>;
 const pageBytesMax = 64 << 10;
 /** Branches have at least two children, files fewer than 2^63 pages. */
 const levelsMax = 64;
+/** Of a page with those it spans: far more than the largest pair that a server takes, and less than would hurt. */
+const spanBytesMax = 256 << 20;
 
 interface Element extends Pair {
   readonly flags: number;
@@ -43,7 +45,8 @@ export class PagedBbolt {
   /** The last pair of a top bucket; undefined when it is empty or not there. */
   async last(bucket: string): Promise<Pair | undefined> {
     let page = await this.#bucket(bucket);
-    for (let level = 0; page !== undefined && level < levelsMax; level++) {
+    for (let level = 0; page !== undefined; level++) {
+      if (level > levelsMax) throw new BboltError('a tree has too many levels');
       const last = elementsOf(page).at(-1);
       if (last?.child === undefined) return last;
       page = await this.#page(last.child);
@@ -85,6 +88,7 @@ export class PagedBbolt {
     if (id < 2n || first.length < this.#pageBytes) throw new BboltError(`page ${id} is not in the file`);
     if (first.readBigUInt64LE(0) !== id) throw new BboltError(`page ${id} says it is another`);
     const length = (first.readUInt32LE(12) + 1) * this.#pageBytes;
+    if (length > spanBytesMax) throw new BboltError(`page ${id} says that it has ${length} bytes`);
     const page = length === this.#pageBytes ? first : await this.#readAt(at, length);
     if (page.length < length) throw new BboltError(`page ${id} reaches past the file`);
     return page;
