@@ -53,6 +53,19 @@ test('members with certificates of one authority talk; who has none, or another 
   assert.equal((await known.version([a.url])).cluster, 'not_decided');
 });
 
+test('who has none of the allowed names is refused, names as well as addresses, and the member goes on', async () => {
+  const authority = await authorityOf('peers', 5);
+  const { serverTls, clientTls } = await identity(authority);
+  const ask = async (...allowedHostnames: string[]) => {
+    await using a = await startRecordingMember({ id: idA, serverTls: { ...serverTls, allowedHostnames }, clientTls });
+    await using client = new PeerClient({ clock: systemClock, tls: clientTls });
+    return [await client.version([a.url]).then(...outcome), await client.version([a.url]).then(...outcome)];
+  };
+  const outcome = [() => 'answered', () => 'refused'] as const;
+  assert.deepEqual(await ask('member.example', '127.0.0.2'), ['refused', 'refused']);
+  assert.deepEqual(await ask('member.example', '127.0.0.1'), ['answered', 'answered']);
+});
+
 test('the authority of a running cluster is replaced, a member at a time', async () => {
   const [before, after] = [await authorityOf('before', 3), await authorityOf('after', 4)];
   const both = before.certificate + after.certificate;

@@ -1,9 +1,10 @@
 /** What is written comes back: many pages, deep trees, values over several pages, empty buckets; damage is refused. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { randomBytes, seededPrng } from '#std/prng.ts';
+import { below, randomBytes, seededPrng } from '#std/prng.ts';
 import { BboltError } from './format.ts';
 import { BboltReader } from './read.ts';
+import { PagedBbolt } from './read-paged.ts';
 import { type BucketSource, layOut, type Pair } from './write.ts';
 
 function bucket(name: string, pairs: readonly Pair[]): BucketSource {
@@ -66,4 +67,41 @@ test('a page that points elsewhere is an error, not a crash', () => {
       assert.ok(error instanceof BboltError, String(error));
     }
   }
+});
+
+const readFrom = (bytes: Buffer) => async (position: number, length: number) =>
+  bytes.subarray(position, position + length);
+
+test('a page at a time, the last pair and a small bucket are what the whole file says', async () => {
+  const bytes = Buffer.concat([...layOut(buckets).pages()]);
+  const paged = await PagedBbolt.open(readFrom(bytes));
+  const reader = new BboltReader(bytes);
+  const plain = ({ key, value }: Pair) => [Buffer.from(key).toString(), Buffer.from(value).toString('base64')];
+  for (const { name } of buckets) {
+    const last = await paged.last(name);
+    assert.deepEqual(last && plain(last), [...reader.pairs(name)].map(plain).at(-1));
+  }
+  assert.equal(await paged.last('absent'), undefined);
+  assert.deepEqual((await paged.pairs('large')).map(plain), [...reader.pairs('large')].map(plain));
+});
+
+test('a page at a time, whatever is damaged is refused or read, and nothing else happens', async () => {
+  const bytes = Buffer.concat([...layOut(buckets).pages()]);
+  // Only what is looked at counts: the beginnings of pages.
+  const pageBytes = 4096;
+  let refused = 0;
+  for (let i = 0; i < 300; i++) {
+    const damaged = Buffer.from(bytes.subarray(0, i % 4 === 0 ? below(prng, bytes.length) : bytes.length));
+    const at = below(prng, Math.ceil(damaged.length / pageBytes)) * pageBytes + below(prng, 48);
+    if (at < damaged.length) damaged[at]! ^= 1 << below(prng, 8);
+    try {
+      const paged = await PagedBbolt.open(readFrom(damaged));
+      for (const name of ['deep', 'large', 'one']) await paged.last(name);
+      await paged.pairs('large');
+    } catch (error) {
+      if (!(error instanceof BboltError)) throw error;
+      refused++;
+    }
+  }
+  assert.ok(refused > 20);
 });
