@@ -75,27 +75,33 @@ interface Outcome extends Counts {
   readonly ofFile: ReadonlyMap<string, Counts>;
 }
 
-async function runFiles(files: string[], concurrency: number): Promise<Outcome> {
+/** Each file is a run of its own: a test may stand in another file, and what fails belongs to the file that was run. */
+async function runFiles(files: readonly string[], concurrency: number): Promise<Outcome> {
   const ofFile = new Map<string, Counts>();
-  const count = (file = '') => {
-    let counts = ofFile.get(file);
-    if (counts === undefined) ofFile.set(file, (counts = { passed: 0, failed: 0 }));
-    return counts;
+  const waiting = files.values();
+  const work = async () => {
+    for (const file of waiting) ofFile.set(file, await runFile(file));
   };
-  const stream = run({ files, concurrency, timeout: 10 * 60_000, cwd: root });
-  stream.on('test:pass', (event) => {
-    if (event.details.type !== 'suite' && event.skip === undefined && event.todo === undefined)
-      count(event.file).passed++;
+  await Promise.all(Array.from({ length: concurrency }, work));
+  const sum = (of: keyof Counts) => [...ofFile.values()].reduce((total, counts) => total + counts[of], 0);
+  const failedFiles = [...ofFile].filter(([, { failed }]) => failed > 0).map(([file]) => file);
+  return { passed: sum('passed'), failed: sum('failed'), failedFiles, ofFile };
+}
+
+async function runFile(file: string): Promise<Counts> {
+  const counts: Counts = { passed: 0, failed: 0 };
+  const startMs = performance.now();
+  const stream = run({ files: [file], concurrency: 1, timeout: 10 * 60_000, cwd: root });
+  stream.on('test:pass', ({ details, skip, todo }) => {
+    if (details.type !== 'suite' && skip === undefined && todo === undefined) counts.passed++;
   });
   stream.on('test:fail', (event) => {
-    count(event.file).failed++;
+    counts.failed++;
     if (verbose) return;
     const cause = event.details.error.cause;
-    process.stdout.write(`FAILED ${event.file === undefined ? '' : relative(root, event.file)}: ${event.name}\n`);
+    const where = event.file === undefined || event.file === file ? '' : ` (${relative(root, event.file)})`;
+    process.stdout.write(`FAILED ${relative(root, file)}${where}: ${event.name}\n`);
     process.stdout.write(`${cause instanceof Error ? cause.stack : String(cause ?? event.details.error)}\n`);
-  });
-  stream.on('test:complete', ({ file = '', nesting, details }) => {
-    if (nesting === 0) fileMs.set(file, (fileMs.get(file) ?? 0) + details.duration_ms);
   });
   const ended = new Promise<void>((resolve) => {
     stream.on('close', resolve);
@@ -104,9 +110,8 @@ async function runFiles(files: string[], concurrency: number): Promise<Outcome> 
   if (verbose) stream.compose(spec).pipe(process.stdout);
   else stream.resume();
   await ended;
-  const sum = (of: keyof Counts) => [...ofFile.values()].reduce((total, counts) => total + counts[of], 0);
-  const failedFiles = [...ofFile].filter(([file, { failed }]) => failed > 0 && file !== '').map(([file]) => file);
-  return { passed: sum('passed'), failed: sum('failed'), failedFiles, ofFile };
+  fileMs.set(file, performance.now() - startMs);
+  return counts;
 }
 
 function enterOwnNetwork(): number {
