@@ -132,6 +132,14 @@ test('last words are heard although input was on its way when the process ended'
   assert.equal((await collect(attachment)).stdout, 'got a line\n');
 });
 
+test('whoever attaches to a process that waits for its last line hears the answer', limit, async () => {
+  await runtime.create({ id: 'c', bundle: bundle.folder, spec: spec('read line; echo "got $line"'), stdio: piped });
+  await runtime.start('c');
+  const attachment = await runtime.attach('c');
+  attachment.write(Buffer.from('a line\n'));
+  assert.equal((await collect(attachment)).stdout, 'got a line\n');
+});
+
 test('a terminal has a size, echoes, and is the controlling one', limit, async () => {
   const config = spec('stty size; tty=$(readlink /proc/self/fd/0); echo "$tty"; read line; echo "got $line"', (it) => {
     it.process['terminal'] = true;

@@ -18,7 +18,7 @@ import { type Listener, listen } from '#transport/listen.ts';
 import { type Containerd, startContainerd } from '../../start.ts';
 import { imagesSuite } from './images.suite.ts';
 import { podsSuite } from './pods.suite.ts';
-import { streamsSuite } from './streams.suite.ts';
+import { lastWordsSuite, streamsSuite } from './streams.suite.ts';
 import { pushTestImages } from './test-images.suite.ts';
 import { type CriUnderTest, testImages } from './under-test.suite.ts';
 
@@ -109,3 +109,4 @@ async function openOurs(): Promise<CriUnderTest> {
 imagesSuite(() => cri);
 podsSuite(() => cri);
 streamsSuite(() => cri);
+lastWordsSuite(() => cri);
