@@ -4,12 +4,21 @@
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { HashKVRequest, Maintenance, StatusRequest } from '#api-etcd/gen/rpc.ts';
+import {
+  HashKVRequest,
+  Lease,
+  Maintenance,
+  StatusRequest,
+  Watch,
+  WatchCreateRequest,
+  WatchRequest,
+} from '#api-etcd/gen/rpc.ts';
 import { createEtcdClient, type EtcdClient } from '#etcd-client/client.ts';
 import { systemClock } from '#host/clock.ts';
+import type { CallOptions } from '#rpc/call.ts';
 import { utf8Decode, utf8Encode } from '#std/bytes.ts';
 import { EtcdCluster, type Kind, type MemberProcess } from '#testkit/etcd-cluster.ts';
-import { RpcError } from '#wire/grpc/status.ts';
+import { Code, RpcError } from '#wire/grpc/status.ts';
 
 const bytes = utf8Encode;
 const timeout = 180_000;
@@ -63,6 +72,41 @@ for (const kinds of mixes)
         await agree(cluster);
       }
     });
+  });
+
+for (const kind of ['ours', 'reference'] as const)
+  test(`${kind}: who asked for a leader is told when two of three are gone, on streams, too; who did not ask still watches`, {
+    timeout,
+  }, async () => {
+    await using cluster = await EtcdCluster.start([kind, kind, kind]);
+    const [left, ...others] = cluster.members as [MemberProcess, MemberProcess, MemberProcess];
+    await using channel = cluster.channel(left);
+    const metadata = [['hasleader', 'true']] as const;
+    const watch = async (options: CallOptions) => {
+      const call = channel.open(Watch.methods.watch, options);
+      const createRequest = WatchCreateRequest.create({ key: bytes('k') });
+      call.send(WatchRequest.create({ requestUnion: { case: 'createRequest', value: createRequest } }));
+      const messages = call.messages[Symbol.asyncIterator]();
+      assert.equal((await messages.next()).value!.created, true);
+      return { call, messages };
+    };
+    const asking = await watch({ metadata });
+    const plain = await watch({});
+    const keepAlive = channel.open(Lease.methods.leaseKeepAlive, { metadata });
+    keepAlive.send({ id: 1n });
+    const kept = keepAlive.messages[Symbol.asyncIterator]();
+    assert.equal((await kept.next()).value!.ttl, 0);
+    for (const other of others) await cluster.stop(other, 'SIGKILL');
+    const noLeader = { code: Code.Unavailable, message: 'etcdserver: no leader' };
+    await assert.rejects(asking.messages.next(), noLeader);
+    await assert.rejects(kept.next(), noLeader);
+    const late = channel.open(Watch.methods.watch, { metadata });
+    await assert.rejects(late.messages[Symbol.asyncIterator]().next(), noLeader);
+    await assert.rejects(channel.unary(Maintenance.methods.status, StatusRequest.create(), { metadata }), noLeader);
+    // It answers still: it is a stream like any other.
+    plain.call.send(WatchRequest.create({ requestUnion: { case: 'cancelRequest', value: { watchId: 0 } } }));
+    assert.equal((await plain.messages.next()).value!.canceled, true);
+    plain.call.cancel();
   });
 
 for (const [first, joiner] of [
