@@ -1,5 +1,5 @@
 /**
- * Everything that etcd shows to the outside, and what becomes of it: calls, paths, flags, commands; Debian's etcd beside ours. The table is
+ * Everything that etcd shows to the outside, and what becomes of it: calls, paths, flags, commands, and our metrics; Debian's etcd beside ours. The table is
  * `surface.jsonl`; `bin/node conformance/etcd/surface.ts` asks both and writes it. A row where the two differ says why.
  */
 import { spawnSync } from 'node:child_process';
@@ -28,7 +28,7 @@ import { listen } from '#transport/listen.ts';
 import type { Method } from '#wire/grpc/service.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
 
-export type Kind = 'rpc' | 'path' | 'flag' | 'etcdctl' | 'etcdutl';
+export type Kind = 'rpc' | 'path' | 'metric' | 'flag' | 'etcdctl' | 'etcdutl';
 
 export interface Row {
   readonly kind: Kind;
@@ -68,6 +68,7 @@ export function surfaceOf(reference: Column, ours: Column): readonly Row[] {
 
 const reasons: Readonly<Record<string, string>> = {
   'rpc /etcdserverpb.KV/RangeStream': 'of 3.7',
+  'flag wherry-request-memory-bytes': 'ours alone: the memory that client requests may take',
   'path /debug/vars': "Go's variables are of Go",
   'etcdctl backup run': 'ours alone: a continuous backup of any etcd',
   'etcdctl help': '--help',
@@ -84,6 +85,8 @@ const reasons: Readonly<Record<string, string>> = {
 function reasonFor(kind: Kind, name: string, theirs: string): string | undefined {
   const known = reasons[`${kind} ${name}`];
   if (known !== undefined) return known;
+  if (kind === 'metric' && name.startsWith('etcd_server_admission_'))
+    return 'ours alone: the memory that client requests take';
   if (kind === 'flag') {
     const spec = etcdFlags[name];
     if (spec?.instead !== undefined && spec.instead.kind !== 'older name') return spec.instead.why;
@@ -144,6 +147,16 @@ async function pathsOf(url: string): Promise<[string, string][]> {
   return found;
 }
 
+/** Of a member by itself, which talks to no other. */
+async function metricsOf(url: string): Promise<[string, string][]> {
+  const text = await new Promise<string>((resolve, reject) => {
+    get(`${url}/metrics`, { agent: new Agent() }, (response) => {
+      response.toArray().then((chunks) => resolve(Buffer.concat(chunks as Buffer[]).toString()), reject);
+    }).on('error', reject);
+  });
+  return [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [`metric ${name}`, type!]);
+}
+
 export async function oursColumn(): Promise<Column> {
   const scope = new Scope();
   try {
@@ -154,6 +167,7 @@ export async function oursColumn(): Promise<Column> {
     return new Map([
       ...(await callsOf(scope.use(etcd.connect()))),
       ...(await pathsOf(`http://127.0.0.1:${port}`)),
+      ...(await metricsOf(`http://127.0.0.1:${port}`)),
       ...Object.entries(etcdFlags).map(
         ([name, { instead }]) => [`flag ${name}`, instead === undefined ? has : instead.kind] as const,
       ),
@@ -165,7 +179,8 @@ export async function oursColumn(): Promise<Column> {
   }
 }
 
-export async function referenceColumn(): Promise<Column> {
+/** @param ours of metrics, only those that are ours too count: the reference tells of much that only Go has */
+export async function referenceColumn(ours: Column): Promise<Column> {
   const scope = new Scope();
   try {
     const folder = mkdtempSync(join(tmpdir(), 'etcd-surface-'));
@@ -176,6 +191,7 @@ export async function referenceColumn(): Promise<Column> {
     return new Map([
       ...(await callsOf(channel)),
       ...(await pathsOf(server.clientUrl)),
+      ...(await metricsOf(server.clientUrl)).filter(([name]) => ours.has(name)),
       ...flagsOf(binary),
       ...verbsOf('etcdctl', referenceBinary('etcd-client', 'etcdctl')),
       ...verbsOf('etcdutl', referenceBinary('etcd-server', 'etcdutl')),
@@ -217,7 +233,8 @@ function helpOf(binary: string, args: readonly string[]): string {
 }
 
 async function record(): Promise<void> {
-  const rows = surfaceOf(await referenceColumn(), await oursColumn());
+  const ours = await oursColumn();
+  const rows = surfaceOf(await referenceColumn(ours), ours);
   writeFileSync(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
 }
 

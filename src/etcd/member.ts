@@ -13,6 +13,7 @@ import type { Version } from '#mvcc/version.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Prng } from '#std/prng.ts';
 import { ProtobufError } from '#wire/protobuf/message.ts';
+import { RequestAdmission } from './admission/admission.ts';
 import { type Caller, nobody } from './auth/caller.ts';
 import type { Tokens } from './auth/tokens.ts';
 import { hasQuorumSince, isConnectedSince } from './cluster/connected.ts';
@@ -46,6 +47,8 @@ export interface MemberOptions {
   readonly quotaBytes: number;
   /** How long a follower hears nothing before it calls an election; requests wait for two of them, and 5 seconds. */
   readonly electionTimeoutMs: number;
+  /** Bytes of memory that clients' requests may take. */
+  readonly requestMemoryBytes: number;
   /** `--max-learners`. */
   readonly learnersMax: number;
   /** `--strict-reconfig-check`: refuse changes of membership after which there might be no quorum. */
@@ -72,6 +75,7 @@ export class Member implements Disposable {
   readonly hub = new WatchHub();
   readonly counters: Counters;
   readonly expiry: LeaseExpiry;
+  readonly admission: RequestAdmission;
   /** Leases whose revocation is under way, since this member leads. */
   readonly #revoking = new Set<bigint>();
   readonly requestBytesMax: number;
@@ -123,6 +127,13 @@ export class Member implements Disposable {
     const timeoutMs = requestTimeoutMs + 2 * options.electionTimeoutMs;
     this.requestTimeoutMs = timeoutMs;
     const timedOut = (sinceMs: number) => this.timedOut(sinceMs);
+    this.admission = new RequestAdmission({
+      budgetBytes: options.requestMemoryBytes,
+      clock,
+      store: () => this.store,
+      waitMsMax: timeoutMs,
+      chunkBytesMax: 2 * requestBytesMax,
+    });
     this.#waiters = new Waiters({ clock, timeoutMs, timedOut });
     this.#changes = new Waiters({ clock, timeoutMs, timedOut });
     this.#reads = new Reads({
@@ -442,6 +453,7 @@ export class Member implements Disposable {
     this.#stopped = true;
     this.refuseWrites();
     this.expiry[Symbol.dispose]();
+    this.admission[Symbol.dispose]();
     this.#reads.stop();
   }
 

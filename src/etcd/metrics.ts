@@ -63,7 +63,7 @@ function processMetrics(): Metric[] {
 type Metric = readonly [name: string, type: 'counter' | 'gauge', help: string, value: number, labels?: string];
 
 export function renderMetrics(member: Member): string {
-  const { counters, store, identity, hub } = member;
+  const { counters, store, identity, hub, admission } = member;
   const metrics: readonly Metric[] = [
     ['etcd_cluster_version', 'gauge', 'Which version is running.', 1, label('cluster_version', shortVersion(member))],
     ['etcd_debugging_lease_granted_total', 'counter', 'The total number of granted leases.', counters.leasesGranted],
@@ -99,6 +99,36 @@ export function renderMetrics(member: Member): string {
     ['etcd_mvcc_put_total', 'counter', 'Total number of puts seen by this member.', counters.puts],
     ['etcd_mvcc_range_total', 'counter', 'Total number of ranges seen by this member.', counters.ranges],
     ['etcd_mvcc_txn_total', 'counter', 'Total number of txns seen by this member.', counters.txns],
+    [
+      'etcd_server_admission_admitted_bytes',
+      'gauge',
+      'The estimated memory of client requests that are running.',
+      admission.budget.admittedBytes,
+    ],
+    [
+      'etcd_server_admission_budget_bytes',
+      'gauge',
+      'The memory that client requests and their answers may take.',
+      admission.budget.bytes,
+    ],
+    [
+      'etcd_server_admission_refused_total',
+      'counter',
+      'The total number of client requests refused for want of memory.',
+      admission.refusedCount,
+    ],
+    [
+      'etcd_server_admission_untaken_bytes',
+      'gauge',
+      'Bytes of answers that clients have not taken yet.',
+      admission.budget.untakenBytes,
+    ],
+    [
+      'etcd_server_admission_waiting',
+      'gauge',
+      'The current number of client requests that wait for memory.',
+      admission.budget.waitingCount,
+    ],
     [
       'etcd_server_has_leader',
       'gauge',

@@ -4,6 +4,7 @@
  */
 import { bcryptPasswords } from '#host/bcrypt.ts';
 import type { Disk } from '#host/disk.ts';
+import { availableMemoryBytes } from '#host/process-memory.ts';
 import type { Version } from '#mvcc/version.ts';
 import type { BoundService, CallContext, Channel, Peer } from '#rpc/call.ts';
 import { connectInMemory } from '#rpc/in-memory.ts';
@@ -91,6 +92,8 @@ export interface EtcdConfig {
   readonly autoCompaction?: AutoCompaction;
   /** `--quota-backend-bytes`; default 2 GiB, 0 is no limit. */
   readonly quotaBytes?: number;
+  /** `--wherry-request-memory-bytes`; default {@link requestMemoryBytesDefault}. */
+  readonly requestMemoryBytes?: number;
   /** `--max-txn-ops`; default 128. */
   readonly txnOpsMax?: number;
   /** `--auth-token`; default simple tokens. */
@@ -123,6 +126,8 @@ export interface EtcdDeps {
 export interface Etcd extends AsyncDisposable {
   readonly services: readonly BoundService[];
   readonly dispatcher: RpcDispatcher;
+  /** What a listener tells of answers that a client has not taken: they count as memory that requests take. */
+  readonly untaken: (peer: Peer, bytes: number) => void;
   /** What the client port answers besides gRPC: health, metrics, and all calls as JSON. */
   readonly http: HttpHandler;
   /** Health and metrics alone. */
@@ -140,6 +145,10 @@ export interface Etcd extends AsyncDisposable {
 }
 
 const requestBytesMaxDefault = 1.5 * 1024 * 1024;
+/** An eighth of the memory that this process may use, between 64 MiB and 1 GiB. */
+function requestMemoryBytesDefault(): number {
+  return Math.min(1 << 30, Math.max(64 << 20, Math.floor(availableMemoryBytes() / 8)));
+}
 /** What gRPC may receive beyond the largest request. */
 const messageOverheadBytes = 512 * 1024;
 const heartbeatIntervalMsDefault = 100;
@@ -305,6 +314,7 @@ function createMember(
   const {
     requestBytesMax = requestBytesMaxDefault,
     quotaBytes = 2 * 1024 ** 3,
+    requestMemoryBytes = requestMemoryBytesDefault(),
     electionTimeoutMs = electionTimeoutMsDefault,
     learnersMax = 1,
     strictReconfigCheck = true,
@@ -320,6 +330,7 @@ function createMember(
     prng,
     requestBytesMax,
     quotaBytes,
+    requestMemoryBytes,
     electionTimeoutMs,
     learnersMax,
     strictReconfigCheck,
@@ -384,12 +395,14 @@ function serve(
     hasLeader: () => member.leader !== 0n,
   });
   const interceptor = gate(member, authenticator, leaderWatch);
-  const connect = (peer?: Peer) => connectInMemory({ services, clock, interceptor, ...(peer && { peer }) });
+  const { admission } = member;
+  const connect = (peer?: Peer) => connectInMemory({ services, clock, interceptor, admission, ...(peer && { peer }) });
   const health = etcdHttpHandler(member);
   const gateway = hasGateway ? gatewayHandler({ connect, messageBytesMax }) : undefined;
   return {
     services,
-    dispatcher: createDispatcher({ services, clock, messageBytesMax, interceptor }),
+    dispatcher: createDispatcher({ services, clock, messageBytesMax, interceptor, admission }),
+    untaken: (peer, bytes) => admission.untaken(peer, bytes),
     http: withAccessControl(async (request) => gateway?.(request) ?? health(request), {
       hosts,
       origins,

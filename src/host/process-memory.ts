@@ -1,5 +1,6 @@
 /** What this process takes of the machine's memory and descriptors, whoever else lives in it. */
 import { readdirSync } from 'node:fs';
+import { totalmem } from 'node:os';
 
 /** Bytes in memory. */
 export function residentBytes(): number {
@@ -13,4 +14,10 @@ export function openDescriptors(): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Bytes of memory that this process may use: the machine's, or what its control group allows if that is less. */
+export function availableMemoryBytes(): number {
+  const allowed = process.constrainedMemory();
+  return allowed > 0 ? Math.min(allowed, totalmem()) : totalmem();
 }

@@ -132,6 +132,11 @@ export class Store {
     return { versions, count, revision: current };
   }
 
+  /** Live keys of a range, without looking at them. */
+  countLive({ from, to }: KeyRange): number {
+    return this.#tree.countLive(from, to);
+  }
+
   /** The live version of a key, as a reader sees it now. */
   get(key: string): Version | undefined {
     const head = this.#tree.get(key);

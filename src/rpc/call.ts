@@ -69,6 +69,19 @@ export function bind<S extends Service>(service: S, handlers: Handlers<S>): Boun
   return { service, handlers: handlers as BoundService['handlers'] };
 }
 
+/**
+ * Lets calls in as there is memory for them. It is asked about each call with one request, when that is there and before the handler sees it.
+ */
+export interface Admission {
+  /**
+   * Takes what the call may need, at once or when it is its turn. The request is not to be kept.
+   * @returns bytes that {@link leave} gives back when the call has ended; 0 for a call that is not counted
+   * @throws RpcError for a call that is refused, now or in the promise; also when it has ended while it waited
+   */
+  enter(method: Method, request: unknown, context: CallContext): number | Promise<number>;
+  leave(peer: Peer, bytes: number): void;
+}
+
 export interface CallOptions {
   readonly metadata?: Metadata;
   readonly signal?: AbortSignal;

@@ -6,6 +6,7 @@ import type { Clock } from '#std/clock.ts';
 import type { Method } from '#wire/grpc/service.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
 import type {
+  Admission,
   BidiHandler,
   BoundService,
   CallOptions,
@@ -27,6 +28,8 @@ export interface InMemoryOptions {
   readonly clock: Clock;
   readonly peer?: Peer;
   readonly interceptor?: Interceptor;
+  /** Asked after the interceptor. Default: everything runs at once. */
+  readonly admission?: Admission | undefined;
   /** Encode and decode every message, as a socket would. */
   readonly encode?: boolean;
 }
@@ -82,6 +85,7 @@ class InMemoryCall<I, O> implements ClientCall<I, O>, InterceptedCall {
   #unsentRequests = 0;
   #unreadResponses = 0;
   #started = false;
+  #admittedBytes = 0;
   #first: I | undefined;
   #trailers: Metadata = [];
   #deadline: Disposable | undefined;
@@ -169,6 +173,7 @@ class InMemoryCall<I, O> implements ClientCall<I, O>, InterceptedCall {
     this.#ended = true;
     this.#deadline?.[Symbol.dispose]();
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    if (this.#admittedBytes > 0) this.#shared.admission?.leave(this.peer, this.#admittedBytes);
     this.#onEnd();
     this.#endReason = error;
     if (this.#trailers.length > 0) this.#options.onTrailer?.(this.#trailers);
@@ -201,6 +206,14 @@ class InMemoryCall<I, O> implements ClientCall<I, O>, InterceptedCall {
       this.#requestRoom.open();
     });
     return this.#unsentRequests < windowMessages;
+  }
+
+  async #admit(input: I | AsyncIterable<I>): Promise<void> {
+    const { admission } = this.#shared;
+    if (admission === undefined || this.#method.kind === 'bidi' || this.#method.kind === 'client-stream') return;
+    const bytes = await admission.enter(this.#method, input, this);
+    if (this.#ended) admission.leave(this.peer, bytes);
+    else this.#admittedBytes = bytes;
   }
 
   /** What the handler writes to. */
@@ -237,6 +250,8 @@ class InMemoryCall<I, O> implements ClientCall<I, O>, InterceptedCall {
           );
         }
         await this.#shared.interceptor?.(this.#method, this);
+        await this.#admit(input);
+        if (this.#ended) return;
         const sink = this.#sink();
         switch (this.#method.kind) {
           case 'unary':

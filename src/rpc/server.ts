@@ -13,6 +13,7 @@ import type { Http2Stream, StreamHandler } from '#wire/http2/connection.ts';
 import { ErrorCode } from '#wire/http2/frame.ts';
 import { ProtobufError } from '#wire/protobuf/message.ts';
 import type {
+  Admission,
   BidiHandler,
   BoundService,
   CallContext,
@@ -39,6 +40,8 @@ export interface DispatcherOptions {
   readonly services: readonly BoundService[];
   readonly clock: Clock;
   readonly interceptor?: Interceptor;
+  /** Asked after the interceptor. Default: everything runs at once. */
+  readonly admission?: Admission | undefined;
   /** Largest request message. Default 4 MiB, as grpc-go's. */
   readonly messageBytesMax?: number;
 }
@@ -72,6 +75,7 @@ export function createDispatcher({
   services,
   clock,
   interceptor,
+  admission,
   messageBytesMax = messageBytesMaxDefault,
 }: DispatcherOptions): RpcDispatcher {
   const routes = new Map<string, Route>();
@@ -106,6 +110,7 @@ export function createDispatcher({
       timeoutMs,
       messageBytesMax,
       interceptor,
+      admission,
     });
     if (endStream) call.data(Buffer.alloc(0), true);
     return call;
@@ -158,6 +163,7 @@ interface ServerCallOptions {
   readonly timeoutMs: number | undefined;
   readonly messageBytesMax: number;
   readonly interceptor: Interceptor | undefined;
+  readonly admission: Admission | undefined;
 }
 
 class ServerCall implements StreamHandler, InterceptedCall, Sink<unknown> {
@@ -173,6 +179,7 @@ class ServerCall implements StreamHandler, InterceptedCall, Sink<unknown> {
   #deadline: Disposable | undefined;
   #abortReason: RpcError | undefined;
   #unaryRequest: Buffer | undefined;
+  #admittedBytes = 0;
   #headersSent = false;
   #ownHeaders: Header[] = [];
   #trailers: Header[] = [];
@@ -300,14 +307,45 @@ class ServerCall implements StreamHandler, InterceptedCall, Sink<unknown> {
     try {
       const allowed = interceptor?.(route.method, this);
       if (allowed instanceof Promise) {
-        // The request is a view of the socket's buffer: it must last.
-        const kept =
-          this.#unaryRequest === undefined ? input : route.method.request.decode(Buffer.from(this.#unaryRequest));
-        allowed.then(() => this.#run(kept)).catch((error: unknown) => this.#end(RpcError.from(error)));
-      } else this.#run(input);
+        const kept = this.#keep(input);
+        allowed.then(() => this.#admit(kept)).catch((error: unknown) => this.#end(RpcError.from(error)));
+      } else this.#admit(input);
     } catch (error) {
       this.#end(RpcError.from(error));
     }
+  }
+
+  #admit(input: unknown): void {
+    const { admission, route } = this.#options;
+    if (admission === undefined || this.#incoming !== undefined) {
+      this.#run(input);
+      return;
+    }
+    const entered = admission.enter(route.method, input, this);
+    if (typeof entered === 'number') {
+      this.#admittedBytes = entered;
+      this.#run(input);
+      return;
+    }
+    const kept = this.#keep(input);
+    entered
+      .then((bytes) => {
+        if (this.#ended) {
+          admission.leave(this.peer, bytes);
+          return;
+        }
+        this.#admittedBytes = bytes;
+        this.#run(kept);
+      })
+      .catch((error: unknown) => this.#end(RpcError.from(error)));
+  }
+
+  /** The request is a view of the socket's buffer: one that waits must last. */
+  #keep(input: unknown): unknown {
+    if (this.#unaryRequest === undefined) return input;
+    const bytes = Buffer.from(this.#unaryRequest);
+    this.#unaryRequest = undefined;
+    return this.#options.route.method.request.decode(bytes);
   }
 
   #run(input: unknown): void {
@@ -388,6 +426,7 @@ class ServerCall implements StreamHandler, InterceptedCall, Sink<unknown> {
     this.#ended = true;
     this.#abortReason = reason;
     this.#deadline?.[Symbol.dispose]();
+    if (this.#admittedBytes > 0) this.#options.admission?.leave(this.peer, this.#admittedBytes);
     this.#controller?.abort(this.#reason());
     // Nobody waits for room to send a single answer: most calls end without anybody asking why.
     if (this.#options.route.method.kind !== 'unary') this.#room.fail(this.#reason());

@@ -5,17 +5,28 @@ import { type ConnectionOptions, Http2Connection } from '#wire/http2/connection.
 /** Output up to this size is joined into one write; larger goes out as it is. */
 const joinedBytesMax = 64 << 10;
 
-export function joinSocket(socket: Duplex, options: Omit<ConnectionOptions, 'onOutput'>): Http2Connection {
+/**
+ * @param onUntaken told how many bytes the peer has not taken yet whenever that changes: what waits for its window, and for its socket beyond what
+ * the socket takes at once
+ */
+export function joinSocket(
+  socket: Duplex,
+  options: Omit<ConnectionOptions, 'onOutput' | 'onSend'>,
+  onUntaken?: (bytes: number) => void,
+): Http2Connection {
+  const report = onUntaken && (() => onUntaken(connection.unsentBytes + (blocked ? socket.writableLength : 0)));
   let scheduled = false;
   let blocked = false;
-  const connection = new Http2Connection({
+  const connection: Http2Connection = new Http2Connection({
     ...options,
+    ...(report && { onSend: report }),
     onOutput() {
       if (scheduled || blocked) return;
       scheduled = true;
       setImmediate(() => {
         scheduled = false;
         flush();
+        report?.();
       });
     },
   });
@@ -40,17 +51,25 @@ export function joinSocket(socket: Duplex, options: Omit<ConnectionOptions, 'onO
   socket.on('drain', () => {
     blocked = false;
     flush();
+    report?.();
   });
   socket.on('data', (chunk: Buffer) => {
     connection.receive(chunk);
     flush();
+    // Without output, too: a stream that the peer gave up has dropped what it held.
+    report?.();
   });
   socket.on('error', (error) => connection.lost(error.message));
-  socket.on('close', () => connection.lost('connection closed'));
+  socket.on('close', () => {
+    connection.lost('connection closed');
+    onUntaken?.(0);
+  });
   socket.on('end', () => {
     connection.lost('EOF');
     socket.end();
   });
   flush();
+  // Whoever counts knows of the connection before its first request.
+  report?.();
   return connection;
 }

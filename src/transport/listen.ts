@@ -60,6 +60,8 @@ export interface ListenOptions {
     peer: HttpPeer,
   ) => StreamHandler | undefined;
   readonly limits?: Partial<ConnectionLimits>;
+  /** Told, for every HTTP/2 connection, how many bytes of answers its peer has not taken yet, when it opens and whenever that changes; 0 when it closes. */
+  readonly untaken?: (peer: HttpPeer, bytes: number) => void;
   /** Told of every connection whose TLS handshake fails. */
   readonly rejected?: (connection: RejectedConnection) => void;
 }
@@ -99,13 +101,18 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   };
   const serveHttp2 = (socket: Socket, secure: TLSSocket | undefined) => {
     const peer = peerOf(socket, secure);
-    const connection = joinSocket(socket, {
-      role: 'server',
-      accept: (stream, headers, endStream) =>
-        options.dispatcher?.(stream, headers, endStream, peer) ??
-        respondOnStream(stream, headers, endStream, peer, options.handler),
-      ...(options.limits && { limits: options.limits }),
-    });
+    const { untaken } = options;
+    const connection = joinSocket(
+      socket,
+      {
+        role: 'server',
+        accept: (stream, headers, endStream) =>
+          options.dispatcher?.(stream, headers, endStream, peer) ??
+          respondOnStream(stream, headers, endStream, peer, options.handler),
+        ...(options.limits && { limits: options.limits }),
+      },
+      untaken && ((bytes) => untaken(peer, bytes)),
+    );
     connections.add(connection);
     socket.on('close', () => connections.delete(connection));
   };

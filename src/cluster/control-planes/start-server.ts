@@ -116,7 +116,8 @@ async function start(config: ServerConfig, deps: ServerDeps, scope: Scope): Prom
   else {
     if ((await Promise.race([etcd.ready, endAsked])) === 'end') return server;
     await removeTree(own.etcdSocket);
-    scope.use(await listen({ address: { path: own.etcdSocket }, handler: etcd.http, dispatcher: etcd.dispatcher }));
+    const { dispatcher, untaken } = etcd;
+    scope.use(await listen({ address: { path: own.etcdSocket }, handler: etcd.http, dispatcher, untaken }));
     channel = etcd.connect();
   }
   scope.use(channel);

@@ -3,6 +3,7 @@
  * has and this has not is refused by name, never taken and forgotten.
  */
 import { readFileSync } from 'node:fs';
+import { budgetBytesMin } from '#etcd/admission/budget.ts';
 import { parseTokenOptions, type TokenOptions } from '#etcd/auth/token-options.ts';
 import { TokenOptionsError } from '#etcd/auth/tokens.ts';
 import type { AutoCompaction } from '#etcd/auto-compactor.ts';
@@ -108,14 +109,14 @@ async function run(settings: Settings, log: Log, scope: Scope): Promise<number> 
   ]);
   if (early !== undefined) return ExitCode.ok;
   const clientPorts = new Ports(clientFiles, scope, rejectedOn('client', log));
-  const { dispatcher, http, health } = member;
+  const { dispatcher, untaken, http, health } = member;
   const limits = { streamsMax: Math.min(settings.number('max-concurrent-streams'), streamsMax) };
   const httpUrls = settings.list('listen-client-http-urls');
   // With ports of its own for HTTP, the others speak gRPC alone.
   const onGrpc = httpUrls.length === 0 ? http : noHttp;
   for (const url of settings.list('listen-client-urls'))
-    await clientPorts.open(url, { handler: onGrpc, dispatcher, limits }, missingCertificate('client'));
-  for (const url of httpUrls) await clientPorts.open(url, { handler: http }, missingCertificate('client'));
+    await clientPorts.open(url, { handler: onGrpc, dispatcher, untaken, limits }, missingCertificate('client'));
+  for (const url of httpUrls) await clientPorts.open(url, { handler: http, untaken }, missingCertificate('client'));
   // Health and metrics, for those who may not speak to the database.
   for (const url of settings.list('listen-metrics-urls'))
     await clientPorts.open(url, { handler: health }, missingCertificate('metrics'));
@@ -160,6 +161,9 @@ function check(settings: Settings): void {
     throw new SettingsError(
       `--election-timeout[${election}ms] is too long, and should be set less than ${electionMsMax}ms`,
     );
+  const memory = settings.number('wherry-request-memory-bytes');
+  if (memory !== 0 && memory < budgetBytesMin)
+    throw new SettingsError(`--wherry-request-memory-bytes must be 0 or at least ${budgetBytesMin} (set to ${memory})`);
   autoCompaction(settings);
 }
 
@@ -180,6 +184,7 @@ async function startMember(
   );
   const compaction = autoCompaction(settings);
   const quota = settings.number('quota-backend-bytes');
+  const requestMemoryBytes = settings.number('wherry-request-memory-bytes');
   return await startEtcd({
     config: {
       name,
@@ -206,6 +211,7 @@ async function startMember(
       txnOpsMax: settings.number('max-txn-ops'),
       // 0 is upstream's default there, and a negative number no limit.
       ...(quota !== 0 && { quotaBytes: Math.max(0, quota) }),
+      ...(requestMemoryBytes !== 0 && { requestMemoryBytes }),
       ...(compaction && { autoCompaction: compaction }),
       tokens: tokens.kind === 'simple' ? { ...tokens, ttlSeconds: settings.number('auth-token-ttl') } : tokens,
       bcryptCost: bcryptCost(settings, warn),

@@ -1,5 +1,5 @@
 /**
- * Every flag of etcd 3.6 (and the older names it still takes), with its kind, its default, and what becomes of it here: it acts, it tunes
+ * Every flag of etcd 3.6 (and the older names it still takes), and ours, which begin with `wherry-`, with its kind, its default, and what becomes of it here: it acts, it tunes
  * machinery that only upstream has and is taken for nothing, or only its default is taken, because what it asks for is not here.
  * https://etcd.io/docs/v3.6/op-guide/configuration/
  */
@@ -188,6 +188,8 @@ export const etcdFlags: Readonly<Record<string, FlagSpec>> = {
   'experimental-enable-lease-checkpoint-persist': noEffect('bool', 'false', leaseTimes),
   'experimental-txn-mode-write-with-shared-buffer': noEffect('bool', 'true', backend),
   'experimental-stop-grpc-service-on-defrag': noEffect('bool', 'false', 'defragmentation stops nothing'),
+  // Ours alone
+  'wherry-request-memory-bytes': acts('uint', '0'),
   // Of the command itself
   'config-file': acts('string'),
   version: acts('bool', 'false'),

@@ -45,6 +45,8 @@ export interface ConnectionOptions {
   readonly onGoaway?: (code: ErrorCode, message: string) => void;
   /** Bytes wait to be written that no `receive` in progress will have flushed after it. */
   readonly onOutput?: () => void;
+  /** A stream was given much to send at once; whether it goes out or waits shows {@link Http2Connection.unsentBytes}. Less is seen when it is taken. */
+  readonly onSend?: () => void;
   readonly limits?: Partial<ConnectionLimits>;
 }
 
@@ -77,12 +79,16 @@ export class Http2Connection {
   readonly #accept: ConnectionOptions['accept'];
   readonly #onGoaway: ConnectionOptions['onGoaway'];
   readonly #onOutput: ConnectionOptions['onOutput'];
+  readonly onSend: ConnectionOptions['onSend'];
   #receiving = false;
   readonly limits: ConnectionLimits;
   readonly #decoder: HpackDecoder;
   readonly streams = new Map<number, Http2Stream>();
   #input: Buffer = Buffer.alloc(0);
   #output: Buffer[] = [];
+  #outputBytes = 0;
+  /** Of all streams: data that waits for the peer's window. */
+  bufferedBytes = 0;
   #prefaceLeft: number;
   #settingsSeen = false;
   /** Header block being collected from CONTINUATION frames. */
@@ -104,18 +110,19 @@ export class Http2Connection {
   peerFrameBytesMax = defaultFrameBytesMax;
   peerStreamsMax = Number.POSITIVE_INFINITY;
 
-  constructor({ role, accept, onGoaway, onOutput, limits }: ConnectionOptions) {
+  constructor({ role, accept, onGoaway, onOutput, onSend, limits }: ConnectionOptions) {
     this.#role = role;
     this.#accept = accept;
     this.#onGoaway = onGoaway;
     this.#onOutput = onOutput;
+    this.onSend = onSend;
     this.limits = { ...defaultLimits, ...limits };
     this.#decoder = new HpackDecoder({ listBytesMax: this.limits.headerListBytesMax });
     this.#prefaceLeft = role === 'server' ? preface.length : 0;
     this.#nextStreamId = role === 'client' ? 1 : 2;
     this.#receiveWindow = this.limits.connectionWindowBytes;
-    if (role === 'client') this.#output.push(preface);
-    this.#output.push(
+    if (role === 'client') this.#emit(preface);
+    this.#emit(
       settingsFrame([
         ...(role === 'client'
           ? [[Setting.enablePush, 0] as const]
@@ -140,10 +147,16 @@ export class Http2Connection {
     return this.#output.length > 0;
   }
 
+  /** Bytes that wait here: for the peer's windows, or to be taken. */
+  get unsentBytes(): number {
+    return this.bufferedBytes + this.#outputBytes;
+  }
+
   /** What must be written, in order. */
   takeOutput(): Buffer[] {
     const output = this.#output;
     this.#output = [];
+    this.#outputBytes = 0;
     this.#queuedAnswers = 0;
     return output;
   }
@@ -485,7 +498,10 @@ export class Http2Connection {
 
   #emit(...frames: Buffer[]): void {
     const first = this.#output.length === 0;
-    this.#output.push(...frames);
+    for (const each of frames) {
+      this.#output.push(each);
+      this.#outputBytes += each.length;
+    }
     if (first && !this.#receiving) this.#onOutput?.();
   }
 
@@ -515,6 +531,8 @@ function unpad(flags: number, payload: Buffer): Buffer {
   return payload.subarray(1, payload.length - padding);
 }
 
+/** Who counts what waits is told at once of this much; of less once a turn. */
+const toldBytesMin = 16 << 10;
 /** Data up to this size is copied behind its frame's header: one piece of output costs more than the copy. */
 const joinedBytesMax = 1 << 10;
 
@@ -566,7 +584,9 @@ export class Http2Stream {
     if (endStream) this.localClosed = true;
     this.#pending.push({ data, endStream });
     this.bufferedBytes += data.length;
+    this.#connection.bufferedBytes += data.length;
     this.flush();
+    if (data.length >= toldBytesMin) this.#connection.onSend?.();
   }
 
   /** Sends as much as the windows allow. */
@@ -581,6 +601,7 @@ export class Http2Stream {
         if (granted <= 0) return;
         this.#sendWindow -= granted;
         this.bufferedBytes -= granted;
+        this.#connection.bufferedBytes -= granted;
         const last = granted === data.length;
         this.#writeData(last ? data : data.subarray(0, granted), last && endStream);
         if (!last) {
@@ -664,6 +685,7 @@ export class Http2Stream {
     this.#ended = true;
     this.#pending = [];
     this.#trailers = undefined;
+    this.#connection.bufferedBytes -= this.bufferedBytes;
     this.bufferedBytes = 0;
     this.#connection.forget(this);
   }
