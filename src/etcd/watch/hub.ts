@@ -1,56 +1,43 @@
 /** Who is to be told of a change: the synced watchers of all streams, by key and by range. */
 import type { Version } from '#mvcc/version.ts';
 import { RangeIndex } from './range-index.ts';
-import { EventCache, type Watcher, wants } from './watcher.ts';
-
-/** Takes the changes that a watcher wants; all of one revision, in order. */
-export type Deliver = (watcher: Watcher, changes: readonly Version[], events: EventCache) => void;
-
-/** Serves a watcher that misses something from history. */
-export type CatchUp = (watcher: Watcher) => void;
-
-interface Listener {
-  readonly watcher: Watcher;
-  readonly deliver: Deliver;
-  readonly catchUp: CatchUp;
-  /** What it is to be told of the revision at hand. */
-  changes: Version[] | undefined;
-}
+import { EventCache, Watcher } from './watcher.ts';
 
 export class WatchHub {
-  readonly #listeners = new Map<Watcher, Listener>();
-  readonly #byKey = new Map<string, Set<Listener>>();
-  readonly #byRange = new RangeIndex<Listener>();
+  /** Nearly always a key has one watcher: a set for it would weigh more than itself. */
+  readonly #byKey = new Map<string, Watcher | Set<Watcher>>();
+  readonly #byRange = new RangeIndex<Watcher>();
+  #ofKeys = 0;
 
   get watcherCount(): number {
-    return this.#listeners.size;
+    return this.#ofKeys + this.#byRange.size;
   }
 
-  add(watcher: Watcher, deliver: Deliver, catchUp: CatchUp): void {
-    const listener: Listener = { watcher, deliver, catchUp, changes: undefined };
-    this.#listeners.set(watcher, listener);
-    const { range } = watcher;
-    if (!range.isOneKey) {
-      this.#byRange.add(range, listener);
+  add(watcher: Watcher): void {
+    if (!watcher.isOneKey) {
+      this.#byRange.add(watcher, watcher);
       return;
     }
-    const listeners = this.#byKey.get(range.from);
-    if (listeners === undefined) this.#byKey.set(range.from, new Set([listener]));
-    else listeners.add(listener);
+    const { from } = watcher;
+    const there = this.#byKey.get(from);
+    if (there === undefined) this.#byKey.set(from, watcher);
+    else if (there instanceof Watcher) this.#byKey.set(from, new Set([there, watcher]));
+    else there.add(watcher);
+    this.#ofKeys++;
   }
 
+  /** One that is not here is let be. */
   delete(watcher: Watcher): void {
-    const listener = this.#listeners.get(watcher);
-    if (listener === undefined) return;
-    this.#listeners.delete(watcher);
-    const { range } = watcher;
-    if (!range.isOneKey) {
-      this.#byRange.delete(range, listener);
+    if (!watcher.isOneKey) {
+      this.#byRange.delete(watcher, watcher);
       return;
     }
-    const listeners = this.#byKey.get(range.from);
-    listeners?.delete(listener);
-    if (listeners?.size === 0) this.#byKey.delete(range.from);
+    const { from } = watcher;
+    const there = this.#byKey.get(from);
+    if (there === watcher) this.#byKey.delete(from);
+    else if (there === undefined || there instanceof Watcher || !there.delete(watcher)) return;
+    else if (there.size === 0) this.#byKey.delete(from);
+    this.#ofKeys--;
   }
 
   /**
@@ -58,35 +45,45 @@ export class WatchHub {
    * from its history.
    */
   storeReplaced(revision: number): void {
-    for (const { watcher, catchUp } of [...this.#listeners.values()]) {
+    for (const watcher of [...this.#all()]) {
       this.delete(watcher);
       watcher.synced = false;
       watcher.nextRevision = Math.max(watcher.nextRevision, revision + 1);
-      catchUp(watcher);
+      watcher.owner.lagging();
     }
   }
 
   /** Tells everybody who wants to know of the changes of one revision. */
   notify(changes: readonly Version[], compactRevision: number): void {
-    if (changes.length === 0 || this.#listeners.size === 0) return;
-    const told: Listener[] = [];
+    if (changes.length === 0 || this.watcherCount === 0) return;
+    const told: Watcher[] = [];
     for (const change of changes) {
-      const collect = (listener: Listener) => {
-        if (!wants(listener.watcher, change)) return;
-        if (listener.changes === undefined) {
-          listener.changes = [change];
-          told.push(listener);
-        } else listener.changes.push(change);
+      const collect = (watcher: Watcher) => {
+        if (!watcher.wants(change)) return;
+        if (watcher.told === undefined) {
+          watcher.told = [change];
+          told.push(watcher);
+        } else watcher.told.push(change);
       };
-      this.#byKey.get(change.key)?.forEach(collect);
-      this.#byRange.visit(change.key, collect);
+      const { key } = change;
+      const ofKey = this.#byKey.get(key);
+      if (ofKey instanceof Watcher) collect(ofKey);
+      else ofKey?.forEach(collect);
+      this.#byRange.visit(key, collect);
     }
     if (told.length === 0) return;
     const events = new EventCache(compactRevision);
-    for (const listener of told) {
-      const its = listener.changes!;
-      listener.changes = undefined;
-      listener.deliver(listener.watcher, its, events);
+    for (const watcher of told) {
+      const its = watcher.told!;
+      watcher.told = undefined;
+      watcher.owner.deliver(watcher, its, events);
     }
+  }
+
+  *#all(): Generator<Watcher> {
+    for (const there of this.#byKey.values())
+      if (there instanceof Watcher) yield there;
+      else yield* there;
+    yield* this.#byRange.members();
   }
 }

@@ -4,6 +4,8 @@
  */
 import type { KeyRange } from '#mvcc/store.ts';
 
+type Ends = Pick<KeyRange, 'from' | 'to'>;
+
 interface Entry<T> {
   readonly from: string;
   /** Exclusive; undefined is no end. */
@@ -19,7 +21,7 @@ export class RangeIndex<T> {
   #furthest: (string | undefined)[] = [];
   size = 0;
 
-  add({ from, to }: KeyRange, member: T): void {
+  add({ from, to }: Ends, member: T): void {
     const name = nameOf(from, to);
     let entry = this.#entries.get(name);
     if (entry === undefined) {
@@ -32,7 +34,7 @@ export class RangeIndex<T> {
     this.size++;
   }
 
-  delete({ from, to }: KeyRange, member: T): void {
+  delete({ from, to }: Ends, member: T): void {
     const name = nameOf(from, to);
     const entry = this.#entries.get(name);
     if (entry === undefined || !entry.members.delete(member)) return;
@@ -47,6 +49,10 @@ export class RangeIndex<T> {
     if (this.#entries.size === 0) return;
     this.#sorted ??= this.#build();
     this.#search(this.#sorted, 0, this.#sorted.length, key, visit);
+  }
+
+  *members(): Generator<T> {
+    for (const { members } of this.#entries.values()) yield* members;
   }
 
   #build(): Entry<T>[] {

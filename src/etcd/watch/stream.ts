@@ -19,7 +19,7 @@ import type { Sink } from '#rpc/call.ts';
 import type { Clock, Timer } from '#std/clock.ts';
 import { codeName, RpcError } from '#wire/grpc/status.ts';
 import type { WatchHub } from './hub.ts';
-import { EventCache, type Watcher, wants } from './watcher.ts';
+import { EventCache, Watcher, type WatcherOwner } from './watcher.ts';
 
 export interface WatchStreamOptions {
   /** The store as it is now: not to be kept. */
@@ -38,7 +38,7 @@ export interface WatchStreamOptions {
 const catchUpRevisionsMax = 1000;
 const noWatchId = -1;
 
-export class ServerWatchStream {
+export class ServerWatchStream implements WatcherOwner {
   readonly #options: WatchStreamOptions;
   readonly #sink: Sink<WatchResponse>;
   readonly #watchers = new Map<number, Watcher>();
@@ -101,21 +101,17 @@ export class ServerWatchStream {
       return;
     }
     const synced = startRevision === 0 || startRevision > store.revision;
-    const watcher: Watcher = {
-      id: watchId === 0 ? this.#freeId() : watchId,
-      range,
+    const nextRevision = synced ? Math.max(startRevision, store.revision + 1) : startRevision;
+    const watcher = new Watcher(this, watchId === 0 ? this.#freeId() : watchId, range, startRevision, nextRevision, {
       noPut: filters.includes(WatchCreateRequest_FilterType.NOPUT),
       noDelete: filters.includes(WatchCreateRequest_FilterType.NODELETE),
       prevKv: request.prevKv,
       fragment: request.fragment,
       progressNotify: request.progressNotify,
-      startRevision,
-      nextRevision: synced ? Math.max(startRevision, store.revision + 1) : startRevision,
-      synced,
-      busy: false,
-    };
+    });
+    watcher.synced = synced;
     this.#watchers.set(watcher.id, watcher);
-    if (synced) this.#options.hub.add(watcher, this.#deliver, this.#lagging);
+    if (synced) this.#options.hub.add(watcher);
     if (watcher.progressNotify) this.#armProgress();
     this.#send({ watchId: watcher.id, created: true });
     if (!synced) this.#catchUp();
@@ -176,8 +172,7 @@ export class ServerWatchStream {
     if (again && !this.#ended) this.#armProgress();
   }
 
-  /** Called by the hub while a change is applied. */
-  readonly #deliver = (watcher: Watcher, changes: readonly Version[], events: EventCache): void => {
+  deliver(watcher: Watcher, changes: readonly Version[], events: EventCache): void {
     if (!this.#room) {
       // It will be served from here once there is room.
       watcher.synced = false;
@@ -187,12 +182,11 @@ export class ServerWatchStream {
     }
     watcher.nextRevision = changes[0]!.main + 1;
     this.#sendEvents(watcher, changes[0]!.main, changes, events);
-  };
+  }
 
-  /** Called by the hub when only history has what the watcher misses. */
-  readonly #lagging = (): void => {
+  lagging(): void {
     if (!this.#ended) this.#catchUp();
-  };
+  }
 
   #sendEvents(watcher: Watcher, revision: number, changes: readonly Version[], cache: EventCache): void {
     watcher.busy = true;
@@ -274,12 +268,12 @@ export class ServerWatchStream {
       return;
     }
     const { versions, next } = store.changes(watcher.nextRevision, current, catchUpRevisionsMax);
-    const changes = versions.filter((version) => wants(watcher, version));
+    const changes = versions.filter((version) => watcher.wants(version));
     // A start in the future stays there, even when the leader's state, not that far on, takes the place of ours.
     watcher.nextRevision = Math.max(watcher.nextRevision, next);
     if (changes.length > 0) this.#sendEvents(watcher, current, changes, new EventCache(store.compactRevision));
     if (next <= current) return;
     watcher.synced = true;
-    hub.add(watcher, this.#deliver, this.#lagging);
+    hub.add(watcher);
   }
 }
