@@ -17,7 +17,7 @@ import { type ClusterMember, Members } from '../cluster/members.ts';
 import { Leases } from '../lease/leases.ts';
 import { Machine } from '../machine.ts';
 import { type DowngradeInfo, noDowngrade } from '../maintenance/downgrade-info.ts';
-import { recordKey } from '../maintenance/hash-kv.ts';
+import { recordKey } from '../maintenance/revision-hash.ts';
 import type { LogPlace } from '../replica/log.ts';
 import { confStateJson, parseConfState } from './conf-state-json.ts';
 
