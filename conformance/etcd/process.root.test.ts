@@ -167,7 +167,6 @@ test('the flags that kubeadm gives are taken', { timeout }, async () => {
       command,
       dataDir: join(folder, 'data'),
       flags: [
-        '--experimental-initial-corrupt-check=true',
         '--feature-gates=InitialCorruptCheck=true',
         '--initial-advertise-peer-urls=https://10.0.0.1:2380',
         '--initial-cluster=default=https://10.0.0.1:2380',

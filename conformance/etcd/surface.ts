@@ -11,7 +11,8 @@ import { Election } from '#api-etcd/gen/election.ts';
 import { Health } from '#api-etcd/gen/health.ts';
 import { Lock } from '#api-etcd/gen/lock.ts';
 import { Auth, Cluster, KV, Lease, Maintenance, Watch } from '#api-etcd/gen/rpc.ts';
-import { etcdFlags } from '#commands/etcd/flags.ts';
+import { etcdFlags, type FlagSpec } from '#commands/etcd/flags.ts';
+import { featureGates } from '#commands/etcd/gates.ts';
 import { etcdctlVerbNames } from '#commands/etcdctl/etcdctl.ts';
 import { etcdutlVerbNames } from '#commands/etcdutl-offline.ts';
 import { gatewayRoutes } from '#etcd/gateway/routes.ts';
@@ -89,8 +90,9 @@ function reasonFor(kind: Kind, name: string, theirs: string): string | undefined
     return 'ours alone: the memory that client requests take';
   if (kind === 'flag') {
     const spec = etcdFlags[name];
-    if (spec?.instead !== undefined && spec.instead.kind !== 'older name') return spec.instead.why;
     if (spec?.instead?.kind === 'older name') return `an older name of --${spec.instead.of}`;
+    if (spec?.instead?.kind === 'gate') return featureGates[spec.instead.of]!.why;
+    if (spec?.instead !== undefined) return spec.instead.why;
     if (spec === undefined) return 'of the v2 store or proxy, which 3.6 has no more';
   }
   return theirs === absent ? 'newer than 3.5.16' : undefined;
@@ -168,15 +170,19 @@ export async function oursColumn(): Promise<Column> {
       ...(await callsOf(scope.use(etcd.connect()))),
       ...(await pathsOf(`http://127.0.0.1:${port}`)),
       ...(await metricsOf(`http://127.0.0.1:${port}`)),
-      ...Object.entries(etcdFlags).map(
-        ([name, { instead }]) => [`flag ${name}`, instead === undefined ? has : instead.kind] as const,
-      ),
+      ...Object.entries(etcdFlags).map(([name, spec]) => [`flag ${name}`, ourFlag(spec)] as const),
       ...etcdctlVerbNames.map((name) => [`etcdctl ${name}`, has] as const),
       ...etcdutlVerbNames.map((name) => [`etcdutl ${name}`, has] as const),
     ]);
   } finally {
     await scope[Symbol.asyncDispose]();
   }
+}
+
+/** A flag that stands for a feature does what the feature does. */
+function ourFlag({ instead }: FlagSpec): string {
+  if (instead?.kind === 'gate') return featureGates[instead.of]!.why === undefined ? has : 'no effect';
+  return instead === undefined ? has : instead.kind;
 }
 
 /** @param ours of metrics, only those that are ours too count: the reference tells of much that only Go has */

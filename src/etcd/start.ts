@@ -23,6 +23,7 @@ import { type AutoCompaction, AutoCompactor } from './auto-compactor.ts';
 import { confStateOf } from './checkpoint/backend.ts';
 import { joinedCluster, type NewCluster, newCluster } from './cluster/bootstrap.ts';
 import { CorruptionMonitor } from './cluster/corruption-monitor.ts';
+import { checkBeforeServing } from './cluster/initial-check.ts';
 import { Members } from './cluster/members.ts';
 import { clusterService } from './cluster/service.ts';
 import { VersionMonitor } from './cluster/version-monitor.ts';
@@ -82,6 +83,8 @@ export interface EtcdConfig {
   readonly strictReconfigCheck?: boolean;
   /** `--corrupt-check-time`: how often the leader compares members; default a minute, 0 is never. */
   readonly corruptCheckIntervalMs?: number;
+  /** The feature `InitialCorruptCheck`: a member that holds other data than its peers does not start. Default false. */
+  readonly initialCorruptCheck?: boolean;
   /** `--max-learners`; default 1. */
   readonly learnersMax?: number;
   /** `--watch-progress-notify-interval`; default 10 minutes. */
@@ -119,6 +122,8 @@ export interface EtcdDeps {
   readonly peers?: PeerTransport;
   /** What an operator should know; one line each. */
   readonly log: (message: string) => void;
+  /** What only tells how things go. */
+  readonly inform?: (message: string) => void;
   /** Told of every change to a key as it happens, in order; not of those in the log of a start before. */
   readonly onChanges?: (changes: readonly Version[]) => void;
 }
@@ -161,7 +166,11 @@ interface Start {
   readonly deps: EtcdDeps;
 }
 
-/** A member alone in its cluster is ready when this resolves; one of several when {@link Etcd.ready} does. */
+/**
+ * A member alone in its cluster is ready when this resolves; one of several when {@link Etcd.ready} does.
+ * @throws InconsistentError when it is to compare what it holds, and holds something else than its peers
+ * @throws BootstrapError, LockedError, WalError, BboltError
+ */
 export async function startEtcd({ config, deps }: Start): Promise<Etcd> {
   const { dataDir } = config;
   if (dataDir === undefined) {
@@ -206,7 +215,7 @@ function serveInMemory({ config, deps }: Start, identity: MemberIdentity, machin
 
 async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDisposable): Promise<Etcd> {
   const { config, deps } = start;
-  const { log, clock, prng, peers } = deps;
+  const { log, clock, prng, peers, inform = () => {} } = deps;
   const {
     logFileBytes = walFileBytesDefault,
     checkpointLogBytesMin = 32 << 20,
@@ -216,7 +225,8 @@ async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDispos
     preVote = true,
   } = config;
   let joining: NewCluster['members'] = [];
-  if (!(await exists(disk, dataDir))) {
+  const isNew = !(await exists(disk, dataDir));
+  if (isNew) {
     const joins = config.initialClusterState === 'existing';
     const cluster = joins ? await joinedCluster(config, peers) : newCluster(config);
     const { memberId, clusterId } = cluster.identity;
@@ -230,6 +240,14 @@ async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDispos
     log('the cluster begins anew with this member alone: --force-new-cluster');
     folder = await forceNewCluster(folder);
   }
+  // A new member holds nothing yet.
+  if (config.initialCorruptCheck && !isNew && peers !== undefined)
+    try {
+      await checkBeforeServing({ folder, peers, log, inform });
+    } catch (error) {
+      await folder.wal[Symbol.asyncDispose]();
+      throw error;
+    }
   // A member stays who it is, whatever its addresses are today.
   const { nodeID: memberId, clusterID: clusterId } = folder.metadata;
   const { name = 'default', clientUrls = ['http://localhost:2379'] } = config;

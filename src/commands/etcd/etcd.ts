@@ -8,6 +8,7 @@ import { parseTokenOptions, type TokenOptions } from '#etcd/auth/token-options.t
 import { TokenOptionsError } from '#etcd/auth/tokens.ts';
 import type { AutoCompaction } from '#etcd/auto-compactor.ts';
 import { BootstrapError } from '#etcd/cluster/bootstrap.ts';
+import { InconsistentError } from '#etcd/cluster/initial-check.ts';
 import { type HttpPeerTransport, httpPeerTransport } from '#etcd/peers/http-transport.ts';
 import { type Etcd, startEtcd } from '#etcd/start.ts';
 import { serverVersion } from '#etcd/version.ts';
@@ -72,6 +73,11 @@ export const etcd: Command = async (args, { env, stdout, stderr }) => {
       log('fatal', 'discovery failed', { error: error.message });
       return ExitCode.failed;
     }
+    if (error instanceof InconsistentError) {
+      log('error', 'checkInitialHashKV failed', { error: error.message });
+      log('fatal', 'discovery failed', { error: error.message });
+      return ExitCode.failed;
+    }
     // A port or a folder that is taken, a damaged file: one line, not a trace.
     if (isAboutTheMachine(error))
       throw new CommandError(ExitCode.environment, (error as Error).message, { cause: error });
@@ -82,7 +88,6 @@ export const etcd: Command = async (args, { env, stdout, stderr }) => {
 };
 
 async function run(settings: Settings, log: Log, scope: Scope): Promise<number> {
-  const warn = (message: string) => log('warn', message);
   const dataDir = settings.string('data-dir') || `${settings.string('name')}.etcd`;
   const clientFiles = await certificatesOf(settings, '', dataDir);
   const peerFiles = await certificatesOf(settings, 'peer-', dataDir);
@@ -95,7 +100,7 @@ async function run(settings: Settings, log: Log, scope: Scope): Promise<number> 
     peerPorts.reload(tls);
     peers.reload(dialTls(tls, settings));
   });
-  const member = await startMember(settings, { dataDir, peers, warn });
+  const member = await startMember(settings, { dataDir, peers, log });
   scope.use(member);
   const signalled = new Promise<string>((resolve) => {
     process.once('SIGTERM', () => resolve('terminated'));
@@ -171,12 +176,9 @@ const electionMsMax = 50_000;
 
 async function startMember(
   settings: Settings,
-  {
-    dataDir,
-    peers,
-    warn,
-  }: { readonly dataDir: string; readonly peers: HttpPeerTransport; readonly warn: (message: string) => void },
+  { dataDir, peers, log }: { readonly dataDir: string; readonly peers: HttpPeerTransport; readonly log: Log },
 ): Promise<Etcd> {
+  const warn = (message: string) => log('warn', message);
   const name = settings.string('name');
   const peerUrls = settings.list('initial-advertise-peer-urls');
   const tokens: TokenOptions = parseTokenOptions(settings.string('auth-token'), readFileSync, (text) =>
@@ -206,6 +208,7 @@ async function startMember(
       ...(settings.has('corrupt-check-time') && {
         corruptCheckIntervalMs: settings.durationMs('corrupt-check-time'),
       }),
+      initialCorruptCheck: settings.gate('InitialCorruptCheck'),
       progressNotifyIntervalMs: settings.durationMs('watch-progress-notify-interval'),
       requestBytesMax: settings.number('max-request-bytes'),
       txnOpsMax: settings.number('max-txn-ops'),
@@ -226,6 +229,7 @@ async function startMember(
       disk: settings.bool('unsafe-no-fsync') ? withoutSync(hostDisk) : hostDisk,
       peers,
       log: warn,
+      inform: (message) => log('info', message),
     },
   });
 }

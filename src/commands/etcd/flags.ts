@@ -12,11 +12,18 @@ export interface FlagSpec {
   /** Undefined: it acts. */
   readonly instead?:
     | { readonly kind: 'older name'; readonly of: string }
+    /** Of a feature: `--feature-gates NAME=true`. */
+    | { readonly kind: 'gate'; readonly of: string }
     | { readonly kind: 'no effect' | 'default only'; readonly why: string };
 }
 
 const acts = (kind: FlagKind, standard = ''): FlagSpec => ({ kind, default: standard });
 const older = (kind: FlagKind, of: string): FlagSpec => ({ kind, default: '', instead: { kind: 'older name', of } });
+const gate = (standard: string, of: string): FlagSpec => ({
+  kind: 'bool',
+  default: standard,
+  instead: { kind: 'gate', of },
+});
 const noEffect = (kind: FlagKind, standard: string, why: string): FlagSpec => ({
   kind,
   default: standard,
@@ -28,12 +35,11 @@ const defaultOnly = (kind: FlagKind, standard: string, why: string): FlagSpec =>
   instead: { kind: 'default only', why },
 });
 
-const backend = 'the state is in memory and saved whole: there is no backend to tune';
+export const backend = 'the state is in memory and saved whole: there is no backend to tune';
 const logSaves = 'the log is cut by what a restart would cost, not by entries';
 const noDiscovery = 'members are named by --initial-cluster';
 const noTracing = 'there is no tracing';
-const leaseTimes = 'leases start anew when a leader does';
-const compares = 'members compare their data at the newest revision: see --corrupt-check-time';
+export const compares = 'members compare their data at the newest revision: see --corrupt-check-time';
 const warnings = 'slow requests are not reported one by one';
 
 export const etcdFlags: Readonly<Record<string, FlagSpec>> = {
@@ -182,30 +188,15 @@ export const etcdFlags: Readonly<Record<string, FlagSpec>> = {
   'experimental-distributed-tracing-service-name': older('string', 'distributed-tracing-service-name'),
   'experimental-distributed-tracing-instance-id': older('string', 'distributed-tracing-instance-id'),
   'experimental-distributed-tracing-sampling-rate': older('int', 'distributed-tracing-sampling-rate'),
-  'experimental-initial-corrupt-check': noEffect('bool', 'false', 'a folder is checked whole when it is opened'),
-  'experimental-compact-hash-check-enabled': noEffect('bool', 'false', compares),
-  'experimental-enable-lease-checkpoint': noEffect('bool', 'false', leaseTimes),
-  'experimental-enable-lease-checkpoint-persist': noEffect('bool', 'false', leaseTimes),
-  'experimental-txn-mode-write-with-shared-buffer': noEffect('bool', 'true', backend),
-  'experimental-stop-grpc-service-on-defrag': noEffect('bool', 'false', 'defragmentation stops nothing'),
+  'experimental-initial-corrupt-check': gate('false', 'InitialCorruptCheck'),
+  'experimental-compact-hash-check-enabled': gate('false', 'CompactHashCheck'),
+  'experimental-enable-lease-checkpoint': gate('false', 'LeaseCheckpoint'),
+  'experimental-enable-lease-checkpoint-persist': gate('false', 'LeaseCheckpointPersist'),
+  'experimental-txn-mode-write-with-shared-buffer': gate('true', 'TxnModeWriteWithSharedBuffer'),
+  'experimental-stop-grpc-service-on-defrag': gate('false', 'StopGRPCServiceOnDefrag'),
   // Ours alone
   'wherry-request-memory-bytes': acts('uint', '0'),
   // Of the command itself
   'config-file': acts('string'),
   version: acts('bool', 'false'),
-};
-
-/** Gates of 3.6 and 3.7, on or off by default. Whatever they are set to, things go as the reason says. */
-export const featureGates: Readonly<Record<string, { readonly default: boolean; readonly why: string }>> = {
-  AllAlpha: { default: false, why: 'no feature depends on it' },
-  AllBeta: { default: false, why: 'no feature depends on it' },
-  StopGRPCServiceOnDefrag: { default: false, why: 'defragmentation stops nothing' },
-  TxnModeWriteWithSharedBuffer: { default: true, why: backend },
-  InitialCorruptCheck: { default: false, why: 'a folder is checked whole when it is opened' },
-  CompactHashCheck: { default: false, why: compares },
-  LeaseCheckpoint: { default: false, why: leaseTimes },
-  LeaseCheckpointPersist: { default: false, why: leaseTimes },
-  SetMemberLocalAddr: { default: false, why: 'the system chooses the address that members are called from' },
-  FastLeaseKeepAlive: { default: true, why: 'it is so always' },
-  PriorityRequest: { default: false, why: 'there is one queue' },
 };

@@ -4,7 +4,8 @@
  */
 import { parse as parseYaml } from 'yaml';
 import { FlagError, parseGoDuration, parseGoFlags } from '../go-flags.ts';
-import { etcdFlags, type FlagSpec, featureGates } from './flags.ts';
+import { etcdFlags, type FlagSpec } from './flags.ts';
+import { gateSaidTwice, gatesOf, gatesProblem } from './gates.ts';
 
 /** What is wrong with settings that each by itself was well-formed. */
 export class SettingsError extends Error {
@@ -19,6 +20,8 @@ export interface Settings {
   durationMs(name: string): number;
   /** Without empty parts. */
   list(name: string): readonly string[];
+  /** Whether a feature is on. */
+  gate(name: string): boolean;
   /** Whether somebody has said anything about it. */
   has(name: string): boolean;
 }
@@ -63,6 +66,8 @@ function settingsOf(given: ReadonlyMap<string, string>): Settings {
     if (spec.instead?.kind === 'default only' && !isSame(name, spec, value))
       throw new SettingsError(`--${name} is not supported: ${spec.instead.why}`);
   }
+  const twice = gateSaidTwice(values);
+  if (twice !== undefined) throw new SettingsError(twice);
   const string = (name: string) => values.get(name) ?? etcdFlags[name]!.default;
   return {
     string,
@@ -74,6 +79,7 @@ function settingsOf(given: ReadonlyMap<string, string>): Settings {
         .split(',')
         .map((part) => part.trim())
         .filter((part) => part !== ''),
+    gate: gatesOf(values),
     has: (name) => values.has(name),
   };
 }
@@ -234,7 +240,10 @@ function checkValue(name: string, value: string, fail: (problem: string) => Erro
       return;
     default:
       if (name === 'initial-cluster-state' && value !== 'new' && value !== 'existing') throw fail('invalid value');
-      if (name === 'feature-gates') checkFeatureGates(value, fail);
+      if (name === 'feature-gates') {
+        const problem = gatesProblem(value);
+        if (problem !== undefined) throw fail(problem);
+      }
   }
 }
 
@@ -246,16 +255,4 @@ function checkUrl(url: string, fail: (problem: string) => Error): void {
   if (match?.[2] === undefined || match[2] === '' || Number(match[2]) > 65535)
     throw fail(`URL address does not have the form "host:port": ${url}`);
   if (match[3] !== undefined) throw fail(`URL must not contain a path: ${url}`);
-}
-
-function checkFeatureGates(text: string, fail: (problem: string) => Error): void {
-  for (const part of text.split(',').filter((each) => each !== '')) {
-    const [name = '', value] = part.split('=').map((each) => each.trim());
-    if (value === undefined) throw fail(`missing bool value for ${name}`);
-    if (!/^(?:1|0|t|f|T|F|TRUE|FALSE|true|false|True|False)$/.test(value))
-      throw fail(
-        `invalid value of ${name}=${value}, err: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`,
-      );
-    if (featureGates[name] === undefined) throw fail(`unrecognized feature gate: ${name}`);
-  }
 }

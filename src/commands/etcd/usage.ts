@@ -1,15 +1,20 @@
 /** What `wherry etcd --help` says. */
 import { etcdFlags } from './flags.ts';
+import { featureGates } from './gates.ts';
 
 export function usage(): string {
   const lines = Object.entries(etcdFlags)
     .filter(([, { instead }]) => instead?.kind !== 'older name')
     .map(([name, { default: standard, instead }]) => {
       const flag = `  --${name} '${standard}'`;
-      return instead === undefined || instead.kind === 'older name'
-        ? flag
-        : `${flag.padEnd(60)} (${instead.kind}: ${instead.why})`;
+      if (instead === undefined || instead.kind === 'older name') return flag;
+      const what = instead.kind === 'gate' ? `the feature ${instead.of}` : `${instead.kind}: ${instead.why}`;
+      return `${flag.padEnd(60)} (${what})`;
     });
+  const gates = Object.entries(featureGates).map(([name, { default: standard, why }]) => {
+    const gate = `  ${name}=${standard}`;
+    return why === undefined ? gate : `${gate.padEnd(60)} (no effect: ${why})`;
+  });
   return `Usage:
 
   etcd [flags]
@@ -27,5 +32,9 @@ export function usage(): string {
 Flags, with what they are when nothing is said:
 
 ${lines.join('\n')}
+
+Features that --feature-gates NAME=true,NAME=false turns on and off:
+
+${gates.join('\n')}
 `;
 }

@@ -9,6 +9,7 @@ import { hashKv, type KvHash } from '../maintenance/hash-kv.ts';
 import type { Member } from '../member.ts';
 import type { PeerHash } from '../peers/peer-network.ts';
 import type { PeerTransport } from '../peers/peers.ts';
+import { type AskedPeer, askPeers } from './peer-hashes.ts';
 
 export interface CorruptionMonitorOptions {
   readonly member: Member;
@@ -55,20 +56,15 @@ export class CorruptionMonitor implements Disposable {
     await member.linearized();
     const { memberId, clusterId } = member.identity;
     const own = await hashKv(member.store.fork(), 0, this.#stop.signal);
-    const answers = await Promise.all(
-      member.machine.members
-        .all()
-        .filter(({ id }) => id !== memberId)
-        .map(async ({ id, peerUrls }) => {
-          const hash = await peers
-            .callsTo(peerUrls)
-            .hashKv(clusterId, own.hashRevision)
-            .catch(() => undefined);
-          return { id, hash };
-        }),
-    );
+    const answers = await askPeers({
+      peers,
+      members: member.machine.members.all(),
+      memberId,
+      clusterId,
+      revision: own.hashRevision,
+    });
     const comparable = answers.filter(
-      (answer): answer is { readonly id: bigint; readonly hash: PeerHash } =>
+      (answer): answer is AskedPeer & { readonly hash: PeerHash } =>
         // Who has compacted more or less by now is asked another time.
         answer.hash !== undefined && answer.hash.compactRevision === own.compactRevision,
     );
