@@ -90,6 +90,11 @@ try {
       '',
     );
   });
+  await step('the doctor finds nothing that fails', async () => {
+    const { stdout } = await documented('wherry etcdctl --endpoints http://127.0.0.1:12379 doctor', { env });
+    assert.match(stdout, /^OK {4}members {8}3 of 3 members answer$/m);
+    assert.match(stdout, /^(?:OK|WARN): 0 FAIL, /m);
+  });
   await step('a backup', async () => {
     await documented('wherry etcdctl --endpoints http://127.0.0.1:12379 snapshot save FILE', {
       env,
@@ -126,6 +131,11 @@ try {
     );
     await running.interrupt();
     assert.match((await documented('wherry etcdutl backup verify ARCHIVE', { env, words })).stdout, /all sums match/);
+    const { stdout: report } = await documented(
+      'wherry etcdctl --endpoints http://127.0.0.1:12379 doctor --backup-dir ARCHIVE --max-backup-age 25h -w json',
+      { env, words },
+    );
+    assert.match(report, /"name":"backup","result":"OK","seen":"archive /);
     const restored = folder('from-archive');
     await documented(
       'wherry etcdutl backup restore ARCHIVE --revision REVISION --name m1 --data-dir NEW1 --initial-advertise-peer-urls http://127.0.0.1:12380 --initial-cluster m1=http://127.0.0.1:12380,m2=http://127.0.0.1:22380,m3=http://127.0.0.1:32380',

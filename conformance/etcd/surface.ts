@@ -72,6 +72,7 @@ const reasons: Readonly<Record<string, string>> = {
   'flag wherry-request-memory-bytes': 'ours alone: the memory that client requests may take',
   'path /debug/vars': "Go's variables are of Go",
   'etcdctl backup run': 'ours alone: a continuous backup of any etcd',
+  'etcdctl doctor': 'ours alone: everything that can be wrong with a cluster, and what to type next',
   'etcdctl help': '--help',
   'etcdctl snapshot restore': "etcdutl's since 3.5, gone from etcdctl in 3.6",
   'etcdctl snapshot status': "etcdutl's since 3.5, gone from etcdctl in 3.6",

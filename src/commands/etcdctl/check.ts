@@ -195,7 +195,7 @@ async function residentBytes(session: Session, when: 'before' | 'after'): Promis
   const { print } = session;
   let text = '';
   try {
-    text = await session.get('/metrics');
+    text = (await session.get('/metrics')).text;
   } catch (error) {
     print(`fetch error: ${(error as Error).message}\n`);
   }

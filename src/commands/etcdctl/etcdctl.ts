@@ -10,6 +10,7 @@ import { authVerbs } from './auth.ts';
 import { backupVerbs } from './backup.ts';
 import { checkVerbs } from './check.ts';
 import { completionVerb } from './completion.ts';
+import { doctor } from './doctor/doctor.ts';
 import { downgradeVerbs } from './downgrade.ts';
 import { elect } from './elect.ts';
 import { helpOf } from './help.ts';
@@ -55,6 +56,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   'make-mirror': makeMirror,
   ...group('check', checkVerbs),
   ...group('downgrade', downgradeVerbs),
+  doctor,
   completion: completionVerb(() => Object.keys(verbs)),
   version,
 };

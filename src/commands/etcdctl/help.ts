@@ -62,6 +62,7 @@ const told: Readonly<Record<string, readonly [usage: string, does: string]>> = {
   'downgrade validate': ['<TARGET_VERSION>', 'says whether the cluster may go back to a version'],
   'downgrade enable': ['<TARGET_VERSION>', 'lets members of that version in'],
   'downgrade cancel': ['', 'takes that back'],
+  doctor: ['[options]', 'looks at everything that can be wrong with a cluster, and says what to type next'],
   completion: ['<bash|zsh|fish|powershell>', 'prints a script that completes command lines in a shell'],
   version: ['', 'prints the version'],
 };

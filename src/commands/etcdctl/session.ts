@@ -7,11 +7,11 @@ import type { CallOptions, Channel } from '#rpc/call.ts';
 import { connectRpc } from '#rpc/client.ts';
 import type { Scope } from '#std/scope.ts';
 import { type DialTarget, parseTarget } from '#transport/dial.ts';
-import { createFetch } from '#transport/fetch.ts';
 import type { CommandContext } from '../command.ts';
 import { durationMs, type FlagTable, type Parsed } from '../flags.ts';
 import { authenticate, withToken } from './connection.ts';
 import { EtcdctlExit, wrong } from './exit.ts';
+import { getPage, type Page } from './page.ts';
 import { askPassword } from './password.ts';
 import type { Format } from './print.ts';
 
@@ -68,7 +68,7 @@ export interface Session {
   readonly format: Format;
   readonly hex: boolean;
   /** For calls that answer once. */
-  readonly call: CallOptions;
+  readonly call: CallOptions & { readonly timeoutMs: number };
   readonly context: CommandContext;
   print(text: string): void;
   /** The same command against another endpoint. */
@@ -78,8 +78,16 @@ export interface Session {
    * @param prefix of the flags that say how: `dest-`
    */
   connectTo(endpoint: string, prefix?: '' | 'dest-'): Promise<Channel>;
-  /** The text of a page beside the calls: `/metrics`. @throws Error */
-  get(path: string): Promise<string>;
+  /**
+   * A page beside the calls: `/metrics`.
+   * @param address elsewhere than at {@link endpoint}: a peer's
+   * @throws Error
+   */
+  get(path: string, address?: string): Promise<Page>;
+  /** Where an address leads, and by which TLS; undefined for what is none. */
+  targetOf(endpoint: string): DialTarget | undefined;
+  /** 0 is no limit of its own. */
+  readonly dialTimeoutMs: number;
 }
 
 export interface Verb {
@@ -135,23 +143,21 @@ export async function openSession(
       const its = await tokenOf(channel, prefix, flags, context, call);
       return its === undefined ? channel : withToken(channel, its);
     },
-    async get(path) {
-      const tls = tlsOf(flags, '');
-      const { tls: used } = parseTarget(endpoint, tls);
-      const address = /^\w+:/.test(endpoint) ? endpoint : `${used === undefined ? 'http' : 'https'}://${endpoint}`;
-      await using fetch = createFetch({ address, ...(used && { tls: used }) });
-      const { body } = await fetch({
-        method: 'GET',
-        target: path,
-        headers: [],
-        authority: new URL(address).host,
-        protocol: 'HTTP/1.1',
-        body: (async function* () {})(),
-        peer: { address },
-        signal: AbortSignal.timeout(call.timeoutMs),
-      });
-      return Buffer.concat(await Array.fromAsync(body instanceof Uint8Array ? [body] : body)).toString();
+    get(path, where = endpoint) {
+      const { tls } = targetOf(where, tlsOf(flags, ''));
+      const address = /^\w+:/.test(where) ? where : `${tls === undefined ? 'http' : 'https'}://${where}`;
+      const { timeoutMs } = call;
+      return getPage({ address, path, tls, timeoutMs, dialTimeoutMs: dialMs, now: () => systemClock.now() });
     },
+    targetOf(where) {
+      try {
+        return parseTarget(where, tlsOf(flags, ''));
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error;
+        return undefined;
+      }
+    },
+    dialTimeoutMs: dialMs,
   });
   return sessionOf(endpoints[0]!, authorized(all));
 }

@@ -1,0 +1,164 @@
+/**
+ * `etcdctl doctor` on clusters of three, of the reference and of ours: all well, alarms, backups, authentication, a member that hangs, one that is
+ * dead, and none left. What it says to type is typed.
+ */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { AlarmRequest, AlarmRequest_AlarmAction, AlarmType, Maintenance, StatusRequest } from '#api-etcd/gen/rpc.ts';
+import { systemClock } from '#host/clock.ts';
+import { sleep } from '#std/clock.ts';
+import { EtcdCluster, type Kind, type MemberProcess } from '#testkit/etcd-cluster.ts';
+
+const timeout = 240_000;
+const bin = new URL('../../bin', import.meta.url).pathname;
+
+interface Said {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface Report {
+  readonly result: string;
+  readonly checks: readonly {
+    readonly name: string;
+    readonly result: string;
+    readonly seen: string;
+    readonly next: readonly { readonly command: string }[];
+  }[];
+}
+
+function sh(command: string): Promise<Said> {
+  const env = { ...process.env, PATH: `${bin}:${process.env['PATH']}` };
+  return new Promise((resolve) => {
+    execFile('sh', ['-c', command], { env, timeout: 120_000 }, (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
+    );
+  });
+}
+
+const etcdctl = ({ clientUrl }: MemberProcess, ...args: readonly string[]) =>
+  sh(['wherry', 'etcdctl', '--endpoints', clientUrl, ...args].join(' '));
+
+/** How fast a disk and how busy a machine are is not looked at here. */
+const lenient = '--max-fsync 100s --max-commit 100s --max-round-trip 100s --max-leader-changes 1000'.split(' ');
+
+async function doctor(member: MemberProcess, ...flags: readonly string[]) {
+  const { code, stdout, stderr } = await etcdctl(member, ...flags, 'doctor', ...lenient, '-w', 'json');
+  assert.ok(stdout.startsWith('{'), stderr);
+  const report = JSON.parse(stdout) as Report;
+  assert.equal(code, report.result === 'FAIL' ? 1 : 0);
+  const check = (name: string) => report.checks.find((each) => each.name === name)!;
+  const not = (...wanted: readonly string[]) =>
+    Object.fromEntries(
+      report.checks.flatMap(({ name, result, seen }) =>
+        wanted.includes(result) ? [] : [[name, `${result}: ${seen}`]],
+      ),
+    );
+  return { code, result: report.result, check, not };
+}
+
+/** Asks again until it is so: a cluster agrees on its version some seconds after its start, and may elect anew meanwhile. */
+async function until<T>(attempt: () => Promise<T>, isSo: (value: T) => boolean): Promise<T> {
+  for (let left = 20; ; left--) {
+    const value = await attempt();
+    if (isSo(value) || left === 0) return value;
+    await sleep(systemClock, 500);
+  }
+}
+
+async function alarm(cluster: EtcdCluster, member: MemberProcess, of: AlarmType): Promise<bigint> {
+  await using channel = cluster.channel(member);
+  const { header } = await channel.unary(Maintenance.methods.status, StatusRequest.create());
+  const memberID = header!.memberId;
+  const request = AlarmRequest.create({ action: AlarmRequest_AlarmAction.ACTIVATE, memberID, alarm: of });
+  await channel.unary(Maintenance.methods.alarm, request);
+  return memberID;
+}
+
+for (const kind of ['ours', 'reference'] as const satisfies readonly Kind[])
+  test(`a cluster of ${kind}: well, with alarms, with backups, with users, without one member, without most`, {
+    timeout,
+  }, async () => {
+    await using cluster = await EtcdCluster.start([kind, kind, kind]);
+    const [m0, m1, m2] = cluster.members as [MemberProcess, MemberProcess, MemberProcess];
+    await etcdctl(m0, 'put', 'k', 'v');
+
+    const well = await until(
+      () => doctor(m1),
+      ({ result }) => result === 'OK',
+    );
+    assert.deepEqual(well.not('OK', 'SKIP'), {});
+    for (const name of ['backup', 'certificates']) assert.equal(well.check(name).result, 'SKIP');
+    assert.equal(well.check('members').seen, '3 of 3 members answer');
+    assert.match(well.check('hashes').seen, /^3 members hold the same at revision \d+$/);
+    assert.match(well.check('quota').seen, /^m0 \d+ kB of 2\.1 GB \(0%\), m1 /);
+    assert.match(well.check('clock').seen, /m0 .* \+\/-\d+(\.\d)?m?s/);
+    const lines = (await etcdctl(m1, 'doctor', ...lenient)).stdout.trimEnd().split('\n');
+    assert.equal(lines.length, 21);
+    assert.ok(lines.includes('OK    learners       no learner'), lines.join('\n'));
+
+    const corrupt = (await alarm(cluster, m2, AlarmType.CORRUPT)).toString(16);
+    const damaged = await doctor(m0);
+    assert.equal(damaged.code, 1);
+    assert.match(damaged.check('alarms').seen, /^CORRUPT at m2 /);
+    assert.ok(damaged.check('alarms').next[0]!.command.endsWith(` member remove ${corrupt}`));
+    assert.equal((await etcdctl(m0, 'alarm', 'disarm')).code, 0);
+
+    await alarm(cluster, m0, AlarmType.NOSPACE);
+    const full = await doctor(m0);
+    assert.match(full.check('alarms').seen, /^NOSPACE at m0 /);
+    assert.match(full.check('health').seen, /m0: \/health: ALARM NOSPACE/);
+    for (const { command } of full.check('alarms').next) assert.equal((await sh(command)).code, 0, command);
+    assert.equal((await doctor(m0)).check('alarms').result, 'OK', 'what it said to type has helped');
+
+    const folder = join(cluster.folder, 'backups');
+    assert.match((await doctor(m0, '--backup-dir', folder)).check('backup').seen, /holds no backup/);
+    await sh(`mkdir ${folder}`);
+    await etcdctl(m0, 'snapshot', 'save', `${folder}/snapshot`);
+    const backed = (await doctor(m0, '--backup-dir', folder)).check('backup');
+    assert.equal(backed.result, 'OK');
+    assert.match(backed.seen, /^snapshot \S+\/snapshot, of .* ago, revision \d+, 0 behind$/);
+    const old = (await doctor(m0, '--backup-dir', folder, '--max-backup-age', '0s')).check('backup');
+    assert.equal(old.result, 'FAIL');
+    assert.match(old.seen, /: older than 0ms$/);
+
+    for (const words of ['user add root:secret', 'user grant-role root root', 'auth enable'])
+      assert.equal((await etcdctl(m0, ...words.split(' '))).code, 0, words);
+    const known = await doctor(m0, '--user', 'root:secret');
+    assert.deepEqual(known.not('OK', 'SKIP'), {});
+    assert.match(known.check('auth').seen, /^on, revision \d+$/);
+    const unknown = await doctor(m0);
+    assert.match(unknown.check('auth').seen, /^on/);
+    assert.equal(unknown.check('hashes').result, 'SKIP');
+    assert.equal((await etcdctl(m0, '--user', 'root:secret', 'auth', 'disable')).code, 0);
+
+    m2.child!.kill('SIGSTOP');
+    const hung = await doctor(m0, '--command-timeout', '1s');
+    assert.match(hung.check('members').seen, /^m2 does not answer at \S+: no answer in time$/);
+    m2.child!.kill('SIGCONT');
+
+    await cluster.stop(m2, 'SIGKILL');
+    const less = await until(
+      () => doctor(m0),
+      ({ check }) => check('leader').result === 'OK',
+    );
+    assert.equal(less.code, 1);
+    assert.match(less.check('members').seen, /^m2 does not answer at \S+: .*connection refused$/);
+    assert.match(less.check('members').next[1]!.command, / member remove [0-9a-f]+$/);
+    assert.deepEqual(Object.keys(less.not('OK', 'SKIP')), ['members', 'quorum']);
+    assert.match(less.check('quorum').seen, /^2 of 3 voters answer, 2 needed: none may be lost now$/);
+
+    await cluster.stop(m1, 'SIGKILL');
+    const alone = await until(
+      () => doctor(m0, '--command-timeout', '1s'),
+      ({ check }) => check('leader').result === 'FAIL',
+    );
+    assert.equal(alone.check('quorum').result, 'FAIL');
+    assert.match(alone.check('leader').seen, /^m0: no leader/);
+    await cluster.stop(m0, 'SIGKILL');
+    const none = await doctor(m0);
+    assert.match(none.check('members').seen, /^no member answers \(http\S+: .*connection refused\)$/);
+  });

@@ -1,0 +1,37 @@
+/** Figures as people read them. */
+
+/** As large as it is: bytes with units of 1000. */
+export { humanBytes } from '../print.ts';
+
+const units = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'm'],
+] as const;
+
+/** The two largest units: `3d 4h`, `2h 5m`, `1.5s`, `12ms`. */
+export function humanMs(ms: number): string {
+  if (ms < 0) return `-${humanMs(-ms)}`;
+  if (ms < 1000) return `${trimmed(ms, ms < 10 ? 1 : 0)}ms`;
+  if (ms < 60_000) return `${trimmed(ms / 1000, 1)}s`;
+  const at = units.findIndex(([size]) => ms >= size);
+  const [size, unit] = units[at]!;
+  const whole = Math.floor(ms / size);
+  const [smallSize, smallUnit] = units[at + 1] ?? [1000, 's'];
+  const rest = Math.floor((ms - whole * size) / smallSize);
+  return rest === 0 ? `${whole}${unit}` : `${whole}${unit} ${rest}${smallUnit}`;
+}
+
+/** Whole percent, but not 100% for what is not all of it. */
+export function percent(ratio: number): string {
+  return `${ratio < 1 ? Math.min(99, Math.round(ratio * 100)) : Math.round(ratio * 100)}%`;
+}
+
+/** `1 member`, `2 members`. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
+function trimmed(value: number, digits: number): string {
+  return value.toFixed(digits).replace(/\.0+$/, '');
+}
