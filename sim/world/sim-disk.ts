@@ -2,7 +2,7 @@
  * The disk of one run of a member: syncs take their time, or stand still; it may be full, or broken; and after the process was killed nothing reaches it any more.
  * What it holds is a {@link MemoryDisk}, which knows what was synced.
  */
-import type { Disk, DiskFile } from '#host/disk.ts';
+import type { Disk, DiskFile, OpenOptions } from '#host/disk.ts';
 import type { MemoryDisk } from '#storage/memory-disk.ts';
 import type { MemberClock } from './member-clock.ts';
 import type { World } from './world.ts';
@@ -58,20 +58,22 @@ export class SimDisk implements Disk {
     return this.#alive(() => this.content.syncFolder(path));
   }
 
-  async open(path: string): Promise<DiskFile> {
+  async open(path: string, options?: OpenOptions): Promise<DiskFile> {
+    // Never as durable: a crash may come when some of a write has reached the disk.
     const file = await this.#alive(() => this.content.open(path));
+    const sync = async () => {
+      await this.#syncTime();
+      return this.#alive(() => file.sync());
+    };
     return {
       read: (position, length) => this.#alive(() => file.read(position, length)),
-      write: (bytes, position) => {
-        if (this.#full)
-          return Promise.reject(Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC', path }));
-        return this.#alive(() => file.write(bytes, position));
+      write: async (bytes, position) => {
+        if (this.#full) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC', path });
+        await this.#alive(() => file.write(bytes, position));
+        if (options?.durable === true) await sync();
       },
       truncate: (size) => this.#alive(() => file.truncate(size)),
-      sync: async () => {
-        await this.#syncTime();
-        return this.#alive(() => file.sync());
-      },
+      sync,
       [Symbol.asyncDispose]: () => this.#alive(async () => file[Symbol.asyncDispose]()),
     };
   }

@@ -103,16 +103,16 @@ test('a write is not answered before it is on disk', { timeout }, async () => {
     remove: (path) => disk.remove(path),
     syncFolder: (path) => disk.syncFolder(path),
     lock: (path) => disk.lock(path),
-    async open(path) {
-      const file = await disk.open(path);
+    async open(path, options) {
+      const file = await disk.open(path, options);
       return {
         ...file,
-        async sync() {
+        async write(data, position) {
           if (held)
             await new Promise<void>((resolve) => {
               release = resolve;
             });
-          await file.sync();
+          await file.write(data, position);
         },
       };
     },
@@ -148,8 +148,8 @@ test('a disk that takes no more writes: nothing is acknowledged, and nothing ack
     remove: (path) => disk.remove(path),
     syncFolder: (path) => disk.syncFolder(path),
     lock: (path) => disk.lock(path),
-    async open(path) {
-      const file = await disk.open(path);
+    async open(path, options) {
+      const file = await disk.open(path, options);
       return {
         ...file,
         async write(data, position) {

@@ -2,6 +2,7 @@
  * Files that a database writes in place, as an interface: the machine's disk here, a simulated one elsewhere. Paths are absolute or
  * relative to the process. Errors are Node's own (`code`, `path`).
  */
+import { constants, write } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { listFolder, makeFolder, readIfThere, removeTree, syncFolder } from './files.ts';
 import { lockFile } from './lock-file.ts';
@@ -9,12 +10,17 @@ import { lockFile } from './lock-file.ts';
 export interface DiskFile extends AsyncDisposable {
   /** Bytes from `position`; fewer than `length` only at the end of the file. */
   read(position: number, length: number): Promise<Buffer>;
-  /** Writes all of `bytes` at `position`; the file grows as needed. */
+  /** Writes all of `bytes` at `position`; the file grows as needed. On disk after {@link sync}; when the file was opened as durable, at once. */
   write(bytes: Uint8Array, position: number): Promise<void>;
   /** Cuts the file, or lets it grow by zeros. */
   truncate(size: number): Promise<void>;
   /** Resolves when what was written is on disk (fdatasync). */
   sync(): Promise<void>;
+}
+
+export interface OpenOptions {
+  /** A write is on disk when it resolves (O_DSYNC): one trip to the disk where a write and a sync are two. */
+  readonly durable?: boolean;
 }
 
 export interface Disk {
@@ -23,7 +29,7 @@ export interface Disk {
   /** All bytes; undefined when the file is not there. */
   read(path: string): Promise<Buffer | undefined>;
   /** Opens a file for writing in place, making it when it is not there. */
-  open(path: string): Promise<DiskFile>;
+  open(path: string, options?: OpenOptions): Promise<DiskFile>;
   makeFolder(path: string): Promise<void>;
   /** Replaces the target; durable after {@link syncFolder}. */
   rename(source: string, target: string): Promise<void>;
@@ -47,8 +53,8 @@ export const hostDisk: Disk = {
   remove: removeTree,
   syncFolder,
   lock: lockFile,
-  async open(path) {
-    const file = await openInPlace(path);
+  async open(path, options) {
+    const file = await openInPlace(path, options?.durable === true);
     return {
       async read(position, length) {
         const bytes = Buffer.allocUnsafe(length);
@@ -62,8 +68,7 @@ export const hostDisk: Disk = {
       },
       async write(bytes, position) {
         let written = 0;
-        while (written < bytes.length)
-          written += (await file.write(bytes, written, bytes.length - written, position + written)).bytesWritten;
+        while (written < bytes.length) written += await writeSome(file.fd, bytes, written, position + written);
       },
       truncate: (size) => file.truncate(size),
       sync: () => file.datasync(),
@@ -72,11 +77,21 @@ export const hostDisk: Disk = {
   },
 };
 
-async function openInPlace(path: string) {
+/** Some of `bytes` from `offset` on. Without the promises of `FileHandle`, which cost as much again as the call: every acknowledged write waits for one of these. */
+function writeSome(descriptor: number, bytes: Uint8Array, offset: number, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(descriptor, bytes, offset, bytes.length - offset, position, (error, written) =>
+      error === null ? resolve(written) : reject(error),
+    );
+  });
+}
+
+async function openInPlace(path: string, durable: boolean) {
+  const flags = constants.O_RDWR | (durable ? constants.O_DSYNC : 0);
   try {
-    return await open(path, 'r+', fileMode);
+    return await open(path, flags, fileMode);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    return open(path, 'w+', fileMode);
+    return open(path, flags | constants.O_CREAT, fileMode);
   }
 }

@@ -2,7 +2,7 @@
  * A disk in memory, that can lose what was not synced: for clusters that leave nothing behind, and for tests of what a crash leaves.
  * Bytes wait for `sync` of their file, names (made, renamed, removed) for `syncFolder` of their folder.
  */
-import type { Disk, DiskFile } from '#host/disk.ts';
+import type { Disk, DiskFile, OpenOptions } from '#host/disk.ts';
 import { LockedError } from '#host/lock-file.ts';
 import { below, type Prng } from '#std/prng.ts';
 
@@ -115,7 +115,7 @@ export class MemoryDisk implements Disk {
     };
   }
 
-  async open(path: string): Promise<DiskFile> {
+  async open(path: string, options?: OpenOptions): Promise<DiskFile> {
     let content = this.#files.get(path);
     if (content === undefined) {
       content = { bytes: Buffer.alloc(0), size: 0, unsynced: [] };
@@ -144,6 +144,9 @@ export class MemoryDisk implements Disk {
         remember(position, end);
         file.bytes.set(bytes, position);
         file.size = Math.max(file.size, end);
+        if (options?.durable !== true) return;
+        await undefined;
+        file.unsynced = [];
       },
       async truncate(size) {
         const { length } = file.bytes;

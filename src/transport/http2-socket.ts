@@ -1,4 +1,4 @@
-/** Joins an HTTP/2 connection to a socket: bytes in, bytes out once a turn, back-pressure, and the end of both. */
+/** Joins an HTTP/2 connection to a socket: bytes in, bytes out once all that is ready has run, back-pressure, and the end of both. */
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, Http2Connection } from '#wire/http2/connection.ts';
 
@@ -23,7 +23,7 @@ export function joinSocket(
     onOutput() {
       if (scheduled || blocked) return;
       scheduled = true;
-      setImmediate(() => {
+      process.nextTick(() => {
         scheduled = false;
         flush();
         report?.();

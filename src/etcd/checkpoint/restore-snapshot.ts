@@ -91,5 +91,4 @@ export async function beginCluster(
   await using wal = await Wal.create(disk, `${dataDir}/member/wal`, Metadata.create({ nodeID: memberId, clusterID }));
   await wal.append(entries, HardState.create({ term: 1, vote: members[0]!.id, commit: entries.length }));
   await wal.appendSnapshot(Snapshot.create({ ...applied, confState }));
-  await wal.sync();
 }

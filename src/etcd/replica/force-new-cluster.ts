@@ -64,6 +64,5 @@ export function planForcedCluster(folder: OpenFolder): ForcedCluster {
 export async function forceNewCluster(folder: OpenFolder): Promise<OpenFolder> {
   const { entries, hardState } = planForcedCluster(folder);
   await folder.wal.append(entries, hardState);
-  await folder.wal.sync();
   return { ...folder, entries: [...folder.entries, ...entries], hardState };
 }

@@ -27,7 +27,7 @@ export interface LogWriterOptions {
   readonly clock: Clock;
   /** Puts a state that came from the leader in the place of ours, durably, before the log says so. */
   readonly install: (snapshot: RaftSnapshot) => Promise<void>;
-  /** How long each sync took, in seconds. */
+  /** How long each write took to be on disk, in seconds. */
   readonly onSynced: (seconds: number) => void;
   /** The disk takes no writes any more; nothing that waits is done. */
   readonly onFailed: (error: unknown) => void;
@@ -133,9 +133,8 @@ export class LogWriter implements AsyncDisposable {
           entries.length > 0 || head.snapshot !== undefined || (hardState !== undefined && this.#mustSync(hardState));
         if (!mustSync) this.#commit = hardState;
         else {
-          await wal.append(entries, hardState);
           const startMs = clock.monotonicMs();
-          await wal.sync();
+          await wal.append(entries, hardState);
           onSynced((clock.monotonicMs() - startMs) / 1000);
           this.#commit = undefined;
           if (hardState !== undefined) this.#last = hardState;
@@ -188,7 +187,6 @@ export class LogWriter implements AsyncDisposable {
       }
       this.#commit = undefined;
       await wal.appendSnapshot(saved.place);
-      await wal.sync();
       await wal.release(saved.place.index);
       this.#checkpoints.shift();
       saved.done(undefined);

@@ -58,7 +58,6 @@ export async function openFolder(
     // The state came from the leader, and power went before the log said so.
     if (last !== undefined || (content.snapshots.at(-1)?.index ?? 0) < applied.index) {
       await wal.appendSnapshot(Snapshot.create({ ...applied, confState: machine.confState }));
-      await wal.sync();
     }
     const term = Math.max(hardState.term, applied.term);
     const remembered = { ...atLeast(applied.index), term };
@@ -98,7 +97,6 @@ export async function createFolder(
   const hardState = HardState.create({ term: entries.length > 0 ? 1 : 0, vote: 0n, commit: entries.length });
   if (entries.length > 0) {
     await wal.append(entries, hardState);
-    await wal.sync();
   }
   const nothing = { index: 0, term: 0 };
   return { wal, metadata, hardState, before: nothing, entries, machine: new Machine(), applied: nothing, bytes: 0 };

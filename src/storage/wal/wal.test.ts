@@ -1,4 +1,4 @@
-/** The log: what was synced comes back, what a crash has torn is taken away, damage is refused. */
+/** The log: what was appended comes back, what a crash has torn is taken away, damage is refused. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Entry, EntryType, HardState } from '#api-etcd/gen/raft.ts';
@@ -42,7 +42,6 @@ test('what was appended comes back, after any number of openings', async () => {
       wanted.push(...batch);
       await wal.append(batch, state(wanted.length));
     }
-    await wal.sync();
     await wal[Symbol.asyncDispose]();
     const opened = await Wal.open(disk, folder, fileBytes);
     wal = opened.wal;
@@ -57,7 +56,6 @@ test('a later entry replaces those from its index on', async () => {
   const wal = await Wal.create(disk, folder, metadata, fileBytes);
   await wal.append([1, 2, 3, 4].map((index) => entry(index, Buffer.from('old'))));
   await wal.append([entry(3, Buffer.from('new'), 2)]);
-  await wal.sync();
   const { content } = await Wal.open(disk, folder, fileBytes);
   assert.deepEqual(
     content.entries.map(({ index, term }) => [index, term]),
@@ -69,13 +67,12 @@ test('a later entry replaces those from its index on', async () => {
   );
 });
 
-test('whatever sectors of the last write a crash has lost, what was synced before is there', async () => {
+test('whatever sectors of the last write a crash has lost, what was appended before is there', async () => {
   const prng = seededPrng(9);
   for (let round = 0; round < 60; round++) {
     const disk = new MemoryDisk();
     const wal = await Wal.create(disk, folder, metadata, fileBytes);
     await wal.append([entry(1, randomBytes(prng, 700))], state(1));
-    await wal.sync();
     const name = (await disk.list(folder))[0]!;
     const before = await endOf(disk, name);
     await wal.append([
@@ -98,7 +95,6 @@ test('whatever sectors of the last write a crash has lost, what was synced befor
     assert.ok(content.entries.length >= 1);
     const next = content.entries.length + 1;
     await again.append([entry(next, Buffer.from('after'))]);
-    await again.sync();
     const { content: last } = await Wal.open(torn.afterCrash(), folder, fileBytes);
     assert.equal(last.entries.length, next);
     assert.equal(Buffer.from(last.entries.at(-1)!.data!).toString(), 'after');
@@ -109,7 +105,6 @@ test('a changed byte in the middle is refused', async () => {
   const disk = new MemoryDisk();
   const wal = await Wal.create(disk, folder, metadata, fileBytes);
   await wal.append([entry(1, Buffer.alloc(100, 'x')), entry(2, Buffer.alloc(100, 'y'))]);
-  await wal.sync();
   const path = `${folder}/${(await disk.list(folder))[0]!}`;
   const bytes = (await disk.read(path))!;
   const at = bytes.indexOf('xxxx');
@@ -123,7 +118,6 @@ test('a full file is cut; files behind a checkpoint go', async () => {
   const wal = await Wal.create(disk, folder, metadata, fileBytes);
   const data = Buffer.alloc(8 << 10, 'd');
   for (let index = 1; index <= 20; index++) await wal.append([entry(index, data)], state(index));
-  await wal.sync();
   const names = await disk.list(folder);
   assert.equal(names.length, 3);
   assert.match(names[1]!, /^0000000000000001-000000000000000[89]\.wal$/);

@@ -1,6 +1,6 @@
 /**
  * etcd's write-ahead log on a disk: files of 64 MB named by sequence and first index, each beginning with the checksum so far, the
- * owner and (after the first) the hard state. What was appended is durable after `sync`. Upstream reads what this writes, and the
+ * owner and (after the first) the hard state. What was appended is on disk. Upstream reads what this writes, and the
  * other way round.
  */
 import { Entry, HardState } from '#api-etcd/gen/raft.ts';
@@ -114,7 +114,7 @@ export class Wal implements AsyncDisposable {
       at = reader.offset;
     }
     const content = collected.content(folder);
-    const file = await disk.open(`${folder}/${last.name}`);
+    const file = await disk.open(`${folder}/${last.name}`, { durable: true });
     // What a crash has left behind the last record must not be taken for records later.
     await file.truncate(at);
     await file.truncate(Math.max(fileBytes, at));
@@ -126,7 +126,7 @@ export class Wal implements AsyncDisposable {
     };
   }
 
-  /** Writes entries and, when given, the hard state after them. Not durable before {@link sync}. One call at a time. */
+  /** Writes entries and, when given, the hard state after them. On disk when it resolves. One call at a time. */
   async append(entries: readonly Entry[], hardState?: HardState): Promise<void> {
     const records = entries.map((entry) => ({ type: RecordType.entry, data: Entry.encode(entry) }));
     await this.#write([
@@ -140,10 +140,6 @@ export class Wal implements AsyncDisposable {
 
   async appendSnapshot(snapshot: Snapshot): Promise<void> {
     await this.#write([{ type: RecordType.snapshot, data: Snapshot.encode(snapshot) }]);
-  }
-
-  sync(): Promise<void> {
-    return this.#file.sync();
   }
 
   /** Removes files all of whose entries come before `index`. */
@@ -218,7 +214,7 @@ async function startFile(options: {
   const path = `${folder}/${hex(sequence)}-${hex(firstIndex)}.wal`;
   const fresh = `${path}.tmp`;
   await disk.remove(fresh);
-  const file = await disk.open(fresh);
+  const file = await disk.open(fresh, { durable: true });
   await file.write(bytes, 0);
   await file.truncate(fileBytes);
   await file.sync();
