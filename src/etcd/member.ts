@@ -7,7 +7,6 @@ import type { ConfChange, ConfChangeV2, ConfState, Entry as LogEntry } from '#ap
 import type { InternalRaftRequest as Entry } from '#api-etcd/gen/raft_internal.ts';
 import { InternalRaftRequest } from '#api-etcd/gen/raft_internal.ts';
 import { AlarmRequest_AlarmAction, AlarmType, type ResponseHeader } from '#api-etcd/gen/rpc.ts';
-import { nextTurn } from '#host/event-loop.ts';
 import type { Store } from '#mvcc/store.ts';
 import type { Version } from '#mvcc/version.ts';
 import type { Clock } from '#std/clock.ts';
@@ -19,6 +18,7 @@ import type { Tokens } from './auth/tokens.ts';
 import { hasQuorumSince, isConnectedSince } from './cluster/connected.ts';
 import type { ClusterMember } from './cluster/members.ts';
 import type { MemberIdentity } from './identity.ts';
+import { type CompactionPace, Compactions } from './kv/compactions.ts';
 import { LeaseExpiry } from './lease/expiry.ts';
 import { leaseTtlMin } from './lease/leases.ts';
 import type { Applied, ApplyResponse, Machine } from './machine.ts';
@@ -54,6 +54,8 @@ export interface MemberOptions {
   /** `--strict-reconfig-check`: refuse changes of membership after which there might be no quorum. */
   readonly strictReconfigCheck: boolean;
   readonly onExpiryFailed: (id: bigint, error: unknown) => void;
+  /** How fast compactions free what they leave, and who is told of each. */
+  readonly compaction?: CompactionPace;
   /** After entries were applied while serving. */
   readonly onApplied?: () => void;
   /** Told of changes to keys as they happen, before watchers. */
@@ -67,14 +69,12 @@ const requestTimeoutMs = 5000;
 /** A read that nobody has answered is asked again after this. */
 const readRetryMs = 500;
 
-/** A few milliseconds of work. */
-const compactVersionsPerTurn = 2000;
-
 export class Member implements Disposable {
   readonly identity: MemberIdentity;
   readonly hub = new WatchHub();
   readonly counters: Counters;
   readonly expiry: LeaseExpiry;
+  readonly compactions: Compactions;
   readonly admission: RequestAdmission;
   /** Leases whose revocation is under way, since this member leads. */
   readonly #revoking = new Set<bigint>();
@@ -96,7 +96,6 @@ export class Member implements Disposable {
   #replica: Replica | undefined;
   #peers: Peers | undefined;
   #requestId: bigint;
-  #compacting: Promise<void> | undefined;
   #applied: LogPlace;
   #leaderSinceMs = Number.NEGATIVE_INFINITY;
   #refusesWrites = false;
@@ -121,6 +120,7 @@ export class Member implements Disposable {
     // As upstream's generator: the member in the top bits, then what differs between two runs of it, then a counter.
     this.#requestId =
       ((identity.memberId & 0xffffn) << 48n) | (BigInt(prng.uint32()) << 16n) | BigInt(prng.uint32() & 0xff);
+    this.compactions = new Compactions({ store: () => this.store, clock, ...options.compaction });
     this.expiry = new LeaseExpiry(clock, (id) => {
       this.#revokeExpired(id).catch((error: unknown) => onExpiryFailed(id, error));
     });
@@ -424,6 +424,8 @@ export class Member implements Disposable {
     machine.leases.ttlMin = this.#machine.leases.ttlMin;
     this.#machine = machine;
     this.#applied = applied;
+    // They were of what this member held.
+    this.compactions.hashes.clear();
     this.#tokens.applied(undefined, applied.index);
     this.#replica?.restarted(applied.index);
     this.hub.storeReplaced(seen);
@@ -432,10 +434,7 @@ export class Member implements Disposable {
 
   /** Resolves when what compactions have left is freed. */
   compacted(): Promise<void> {
-    this.#compacting ??= this.#compact().finally(() => {
-      this.#compacting = undefined;
-    });
-    return this.#compacting;
+    return this.compactions.done();
   }
 
   /** Nothing can be written any more: neither what waits nor what comes is ever acknowledged. */
@@ -445,13 +444,10 @@ export class Member implements Disposable {
     this.#changes.stop();
   }
 
-  async #compact(): Promise<void> {
-    while (!this.#stopped && this.store.compactStep(compactVersionsPerTurn)) await nextTurn();
-  }
-
   [Symbol.dispose](): void {
     this.#stopped = true;
     this.refuseWrites();
+    this.compactions[Symbol.dispose]();
     this.expiry[Symbol.dispose]();
     this.admission[Symbol.dispose]();
     this.#reads.stop();

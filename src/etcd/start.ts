@@ -22,6 +22,7 @@ import type { Tokens } from './auth/tokens.ts';
 import { type AutoCompaction, AutoCompactor } from './auto-compactor.ts';
 import { confStateOf } from './checkpoint/backend.ts';
 import { joinedCluster, type NewCluster, newCluster } from './cluster/bootstrap.ts';
+import { CompactHashMonitor } from './cluster/compact-hash-monitor.ts';
 import { CorruptionMonitor } from './cluster/corruption-monitor.ts';
 import { checkBeforeServing } from './cluster/initial-check.ts';
 import { Members } from './cluster/members.ts';
@@ -35,6 +36,7 @@ import { gatewayHandler } from './gateway/gateway.ts';
 import { healthService } from './health/service.ts';
 import { etcdHttpHandler } from './http.ts';
 import type { InitialMember, MemberIdentity } from './identity.ts';
+import type { CompactionPace } from './kv/compactions.ts';
 import { kvService } from './kv/service.ts';
 import { LeaderWatch } from './leader-watch.ts';
 import { handOver } from './leadership.ts';
@@ -85,6 +87,10 @@ export interface EtcdConfig {
   readonly corruptCheckIntervalMs?: number;
   /** The feature `InitialCorruptCheck`: a member that holds other data than its peers does not start. Default false. */
   readonly initialCorruptCheck?: boolean;
+  /** The feature `CompactHashCheck`, and `--compact-hash-check-time`: how often the leader compares members' compactions. Never by default. */
+  readonly compactHashCheckIntervalMs?: number;
+  /** `--compaction-batch-limit` and `--compaction-sleep-interval`. */
+  readonly compaction?: Pick<CompactionPace, 'versionsPerTurn' | 'pauseMs'>;
   /** `--max-learners`; default 1. */
   readonly learnersMax?: number;
   /** `--watch-progress-notify-interval`; default 10 minutes. */
@@ -285,9 +291,13 @@ async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDispos
   const ready = announce(member, clock);
   ready.catch(() => {});
   const monitors: Disposable[] = [new VersionMonitor({ member, clock, peers, log })];
-  const { corruptCheckIntervalMs = corruptCheckIntervalMsDefault } = config;
+  const { corruptCheckIntervalMs = corruptCheckIntervalMsDefault, compactHashCheckIntervalMs = 0 } = config;
   if (peers !== undefined && corruptCheckIntervalMs > 0)
     monitors.push(new CorruptionMonitor({ member, clock, peers, intervalMs: corruptCheckIntervalMs, log }));
+  if (peers !== undefined && compactHashCheckIntervalMs > 0)
+    monitors.push(
+      new CompactHashMonitor({ member, clock, peers, intervalMs: compactHashCheckIntervalMs, log, inform }),
+    );
   const etcd = serve(
     start,
     { member, tokens, authenticator },
@@ -337,7 +347,7 @@ function createMember(
     learnersMax = 1,
     strictReconfigCheck = true,
   } = config;
-  const { clock, prng, log, onChanges } = deps;
+  const { clock, prng, log, inform, onChanges } = deps;
   const { onApplied, isReplay = () => false } = hooks;
   const tokens = createTokens(config.tokens ?? { kind: 'simple' }, { clock, prng, appliedIndex: of.applied.index });
   const member: Member = new Member({
@@ -352,6 +362,10 @@ function createMember(
     electionTimeoutMs,
     learnersMax,
     strictReconfigCheck,
+    compaction: {
+      ...config.compaction,
+      onFinished: (revision) => inform?.(`finished scheduled compaction at revision ${revision}`),
+    },
     onExpiryFailed: (id, error) => log(`lease ${id.toString(16)} could not be revoked: ${error}`),
     ...(onApplied && { onApplied }),
     onChanges: onChanges && ((changes) => isReplay(member.appliedIndex) || onChanges(changes)),

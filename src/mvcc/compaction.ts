@@ -16,8 +16,15 @@ export interface CompactionTarget {
   readonly sharedUpTo: number;
 }
 
-/** Moving this much of a record counts as looking at a version. */
-const movedBytesPerVersion = 512;
+/** Sees what a compaction sees: every version up to its revision, in order, before it is dropped. */
+export interface CompactionWitness {
+  sees(version: Version, isKept: boolean): void;
+  /** The compaction is done. */
+  done(): void;
+}
+
+/** Moving this much of a record, or showing it to a witness, counts as looking at a version. */
+const bytesPerVersion = 512;
 /**
  * What a key keeps is found again for each of its old versions, past the newer ones; where these are more, it is remembered. A table of all
  * keys would stop everything each time that it grows.
@@ -26,6 +33,7 @@ const newerVersionsMax = 32;
 
 export class Compaction {
   readonly revision: number;
+  readonly #witness: CompactionWitness | undefined;
   /** Bytes of records dropped since last asked. */
   #droppedBytes = 0;
   #at = 0;
@@ -36,8 +44,9 @@ export class Compaction {
   /** Copies of versions after the revision that a fork needs as they were. */
   readonly #copies = new Map<Version, Version>();
 
-  constructor(revision: number) {
+  constructor(revision: number, witness?: CompactionWitness) {
     this.revision = revision;
+    this.#witness = witness;
   }
 
   takeDroppedBytes(): number {
@@ -49,33 +58,42 @@ export class Compaction {
   /** Looks at up to `versionsMax` versions, or moves as much as that takes. @returns the log that is left, once it is complete */
   step(target: CompactionTarget, versionsMax: number): SharedLog<Version> | undefined {
     for (let budget = versionsMax; budget > 0; budget--) {
-      if (this.#lookAtNext(target)) continue;
+      const seenBytes = this.#lookAtNext(target);
+      if (seenBytes !== undefined) {
+        if (this.#witness !== undefined) budget -= seenBytes / bytesPerVersion;
+        continue;
+      }
       // All drops are done: what is mostly dead is known.
       if (this.#vacuumed < this.#left.length)
-        budget -= vacuum(this.#left.at(this.#vacuumed++), target.segments) / movedBytesPerVersion;
+        budget -= vacuum(this.#left.at(this.#vacuumed++), target.segments) / bytesPerVersion;
       else if (this.#at < target.log.length) {
         const version = target.log.at(this.#at++);
         this.#left.push(this.#copies.get(version) ?? version);
-      } else return this.#left;
+      } else {
+        this.#witness?.done();
+        return this.#left;
+      }
     }
     return undefined;
   }
 
-  /** @returns false when no more versions are old enough to be dropped */
-  #lookAtNext(target: CompactionTarget): boolean {
+  /** @returns bytes of the record; undefined when no more versions are old enough to be dropped */
+  #lookAtNext(target: CompactionTarget): number | undefined {
     const { log } = target;
     const version = this.#at < log.length ? log.at(this.#at) : undefined;
-    if (version === undefined || version.main > this.revision) return false;
+    if (version === undefined || version.main > this.revision) return undefined;
     this.#at++;
     const kept = this.#keptOf(target, version.key);
+    const bytes = version.end - version.start;
     // It may be a copy.
-    if (kept?.main === version.main && kept.sub === version.sub) this.#left.push(kept);
+    const isKept = kept?.main === version.main && kept.sub === version.sub;
+    this.#witness?.sees(version, isKept);
+    if (isKept) this.#left.push(kept);
     else {
-      const bytes = version.end - version.start;
       version.segment.live -= bytes;
       this.#droppedBytes += bytes;
     }
-    return true;
+    return bytes;
   }
 
   /** The oldest version that stays of a key. What is before it is cut off when the key is met first. */

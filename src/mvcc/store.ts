@@ -6,7 +6,7 @@
 import { etcdError } from '#api-etcd/errors.ts';
 import { KeyValue } from '#api-etcd/gen/kv.ts';
 import { assert } from '#std/assert.ts';
-import { Compaction } from './compaction.ts';
+import { Compaction, type CompactionWitness } from './compaction.ts';
 import { KeyTree } from './key-tree.ts';
 import { SegmentWriter } from './segments.ts';
 import { SharedLog } from './shared-log.ts';
@@ -44,6 +44,8 @@ export class Store {
   #main = 1;
   #compacted = -1;
   #finished = -1;
+  /** What was compacted when the newest compaction was asked for; undefined for one that was under way when the store was saved. */
+  #compactedBefore: number | undefined = -1;
   #compaction: Compaction | undefined;
   /** Versions up to here are shared with a fork: they never change again. */
   #sharedUpTo = 0;
@@ -90,6 +92,7 @@ export class Store {
     fork.#compacted = this.#compacted;
     // A compaction that is under way starts again in the fork.
     fork.#finished = this.#finished;
+    fork.#compactedBefore = this.#compactedBefore;
     fork.#recordBytes = this.#recordBytes;
     fork.#sharedUpTo = this.#sharedUpTo = this.#main;
     return fork;
@@ -193,6 +196,7 @@ export class Store {
   compact(revision: number): void {
     if (revision <= this.#compacted) throw etcdError('compacted');
     if (revision > this.#main) throw etcdError('futureRevision');
+    this.#compactedBefore = this.#compacted;
     this.#compacted = revision;
   }
 
@@ -201,11 +205,18 @@ export class Store {
     return this.#finished;
   }
 
-  /** Frees a piece of what compactions have left, looking at up to `versionsMax` versions. @returns whether there is more to do */
-  compactStep(versionsMax: number): boolean {
+  /**
+   * Frees a piece of what compactions have left, looking at up to `versionsMax` versions.
+   * @param witnessOf who looks on when a compaction begins, at `revision` after one at `before`, -1 for none; not known for one that a stop has interrupted
+   * @returns whether there is more to do
+   */
+  compactStep(
+    versionsMax: number,
+    witnessOf?: (revision: number, before: number | undefined) => CompactionWitness | undefined,
+  ): boolean {
     if (this.#finished >= this.#compacted) return false;
     assert(this.#changes === undefined, 'not inside a write');
-    this.#compaction ??= new Compaction(this.#compacted);
+    this.#compaction ??= new Compaction(this.#compacted, witnessOf?.(this.#compacted, this.#compactedBefore));
     const left = this.#compaction.step(
       { tree: this.#tree, log: this.#log, segments: this.#segments, sharedUpTo: this.#sharedUpTo },
       versionsMax,
@@ -268,6 +279,7 @@ export class Store {
   restored(finishedCompactRevision: number, compactRevision: number): void {
     this.#finished = finishedCompactRevision;
     this.#compacted = Math.max(finishedCompactRevision, compactRevision);
+    this.#compactedBefore = undefined;
     this.#main = Math.max(this.#main, this.#compacted);
   }
 

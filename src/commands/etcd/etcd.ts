@@ -10,7 +10,7 @@ import type { AutoCompaction } from '#etcd/auto-compactor.ts';
 import { BootstrapError } from '#etcd/cluster/bootstrap.ts';
 import { InconsistentError } from '#etcd/cluster/initial-check.ts';
 import { type HttpPeerTransport, httpPeerTransport } from '#etcd/peers/http-transport.ts';
-import { type Etcd, startEtcd } from '#etcd/start.ts';
+import { type Etcd, type EtcdConfig, startEtcd } from '#etcd/start.ts';
 import { serverVersion } from '#etcd/version.ts';
 import { systemClock } from '#host/clock.ts';
 import { type Disk, hostDisk } from '#host/disk.ts';
@@ -170,6 +170,10 @@ function check(settings: Settings): void {
   if (memory !== 0 && memory < budgetBytesMin)
     throw new SettingsError(`--wherry-request-memory-bytes must be 0 or at least ${budgetBytesMin} (set to ${memory})`);
   autoCompaction(settings);
+  if (settings.durationMs('compact-hash-check-time') <= 0)
+    throw new SettingsError(
+      `--compact-hash-check-time must be >0 (set to ${settings.string('compact-hash-check-time')})`,
+    );
 }
 
 const electionMsMax = 50_000;
@@ -208,6 +212,10 @@ async function startMember(
       ...(settings.has('corrupt-check-time') && {
         corruptCheckIntervalMs: settings.durationMs('corrupt-check-time'),
       }),
+      ...(settings.gate('CompactHashCheck') && {
+        compactHashCheckIntervalMs: settings.durationMs('compact-hash-check-time'),
+      }),
+      compaction: compactionPace(settings),
       initialCorruptCheck: settings.gate('InitialCorruptCheck'),
       progressNotifyIntervalMs: settings.durationMs('watch-progress-notify-interval'),
       requestBytesMax: settings.number('max-request-bytes'),
@@ -257,6 +265,15 @@ function withoutSync(disk: Disk): Disk {
       const file = await disk.open(path);
       return { ...file, sync: async () => {}, [Symbol.asyncDispose]: () => file[Symbol.asyncDispose]() };
     },
+  };
+}
+
+/** Only what somebody has said something about: by itself a compaction takes as much of each turn as disturbs nobody. */
+function compactionPace(settings: Settings): NonNullable<EtcdConfig['compaction']> {
+  const limit = settings.number('compaction-batch-limit');
+  return {
+    ...(settings.has('compaction-batch-limit') && limit > 0 && { versionsPerTurn: limit }),
+    ...(settings.has('compaction-sleep-interval') && { pauseMs: settings.durationMs('compaction-sleep-interval') }),
   };
 }
 

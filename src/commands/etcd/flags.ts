@@ -39,7 +39,6 @@ export const backend = 'the state is in memory and saved whole: there is no back
 const logSaves = 'the log is cut by what a restart would cost, not by entries';
 const noDiscovery = 'members are named by --initial-cluster';
 const noTracing = 'there is no tracing';
-export const compares = 'members compare their data at the newest revision: see --corrupt-check-time';
 const warnings = 'slow requests are not reported one by one';
 
 export const etcdFlags: Readonly<Record<string, FlagSpec>> = {
@@ -159,9 +158,10 @@ export const etcdFlags: Readonly<Record<string, FlagSpec>> = {
   // Behaviour
   // Left out, members compare every minute; upstream's do not at all.
   'corrupt-check-time': acts('duration', '0s'),
-  'compact-hash-check-time': noEffect('duration', '1m0s', compares),
-  'compaction-batch-limit': noEffect('int', '1000', 'compaction yields by itself'),
-  'compaction-sleep-interval': noEffect('duration', '10ms', 'compaction yields by itself'),
+  'compact-hash-check-time': acts('duration', '1m0s'),
+  // Left out, a compaction takes what disturbs nobody, and pauses for nobody.
+  'compaction-batch-limit': acts('int', '1000'),
+  'compaction-sleep-interval': acts('duration', '10ms'),
   'watch-progress-notify-interval': acts('duration', '10m0s'),
   'bootstrap-defrag-threshold-megabytes': noEffect('uint', '0', 'files never fragment'),
   'downgrade-check-time': noEffect('duration', '5s', 'a downgrade is looked at as the version is'),

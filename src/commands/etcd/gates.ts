@@ -2,7 +2,7 @@
  * Features of 3.6 and 3.7 that `--feature-gates` turns on and off, and whether that changes anything here. Six of them have flags of 3.5, too.
  * https://etcd.io/docs/v3.6/feature-gates/
  */
-import { backend, compares, etcdFlags } from './flags.ts';
+import { backend, etcdFlags } from './flags.ts';
 
 export interface GateSpec {
   readonly default: boolean;
@@ -20,7 +20,7 @@ export const featureGates: Readonly<Record<string, GateSpec>> = {
   StopGRPCServiceOnDefrag: { default: false, stage: 'alpha', why: 'defragmentation stops nothing' },
   TxnModeWriteWithSharedBuffer: { default: true, stage: 'beta', why: backend },
   InitialCorruptCheck: { default: false, stage: 'alpha' },
-  CompactHashCheck: { default: false, stage: 'alpha', why: compares },
+  CompactHashCheck: { default: false, stage: 'alpha' },
   LeaseCheckpoint: { default: false, stage: 'alpha', why: leaseTimes },
   LeaseCheckpointPersist: { default: false, stage: 'alpha', why: leaseTimes },
   SetMemberLocalAddr: {

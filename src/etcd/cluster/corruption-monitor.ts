@@ -3,12 +3,12 @@
  * names whoever disagrees with the majority. Nobody writes while the alarm stands. On by default, at a cost of one
  * hundredth of the time. (upstream: server/etcdserver/corrupt.go, where it is off by default)
  */
-import { AlarmRequest_AlarmAction, AlarmType } from '#api-etcd/gen/rpc.ts';
 import { type Clock, sleep } from '#std/clock.ts';
 import { hashKv, type KvHash } from '../maintenance/hash-kv.ts';
 import type { Member } from '../member.ts';
 import type { PeerHash } from '../peers/peer-network.ts';
 import type { PeerTransport } from '../peers/peers.ts';
+import { raiseCorrupt } from './corrupt-alarm.ts';
 import { type AskedPeer, askPeers } from './peer-hashes.ts';
 
 export interface CorruptionMonitorOptions {
@@ -70,12 +70,8 @@ export class CorruptionMonitor implements Disposable {
     );
     const culprits = whoDisagrees([{ id: memberId, hash: own }, ...comparable]);
     for (const id of culprits) {
-      if (member.machine.alarms.some((each) => each.alarm === AlarmType.CORRUPT && each.memberID === id)) continue;
-      log(
-        `member ${id.toString(16)} holds other data than the majority at revision ${own.hashRevision}: alarm CORRUPT`,
-      );
-      const alarm = { action: AlarmRequest_AlarmAction.ACTIVATE, memberID: id, alarm: AlarmType.CORRUPT };
-      await member.propose({ alarm });
+      const why = `member ${id.toString(16)} holds other data than the majority at revision ${own.hashRevision}`;
+      if (await raiseCorrupt(member, id)) log(`${why}: alarm CORRUPT`);
     }
     return culprits;
   }

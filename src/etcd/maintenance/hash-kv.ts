@@ -11,8 +11,9 @@ export interface KvHash {
   readonly hashRevision: number;
 }
 
-/** Records hashed in one turn of the event loop: a few milliseconds. */
+/** Hashed in one turn of the event loop, a few milliseconds: so many records, or fewer that are large. */
 const recordsPerTurn = 5000;
+const bytesPerRecord = 512;
 
 /**
  * A slice each turn of the event loop.
@@ -30,10 +31,14 @@ function* hashSteps(store: Store, revision: number): Generator<void, KvHash> {
   if (revision > store.revision) throw etcdError('futureRevision');
   const hashRevision = revision === 0 ? store.revision : revision;
   const hash = new RevisionHash(compactRevision);
-  let count = 0;
+  let left = recordsPerTurn;
   for (const version of store.all()) {
     if (version.main > hashRevision) break;
-    if (++count % recordsPerTurn === 0) yield;
+    left -= 1 + (version.end - version.start) / bytesPerRecord;
+    if (left <= 0) {
+      left = recordsPerTurn;
+      yield;
+    }
     hash.add(version, hash.asksWhetherKept(version) && isKept(store, version, hashRevision));
   }
   return { hash: hash.value, compactRevision, hashRevision };

@@ -8,7 +8,7 @@ import type { Member } from '../member.ts';
 import { serverVersion } from '../version.ts';
 import { downgrade } from './downgrade.ts';
 import { hashOfBackend } from './hash.ts';
-import { hashKv } from './hash-kv.ts';
+import { hashAt } from './hash-at.ts';
 import { sendSnapshot } from './snapshot.ts';
 
 export function maintenanceService(member: Member, authenticator: Authenticator): BoundService {
@@ -46,7 +46,7 @@ export function maintenanceService(member: Member, authenticator: Authenticator)
     async hashKV({ revision }, context) {
       authenticator.checkAdmin(context);
       const header = member.header();
-      return { header, ...(await hashKv(member.store.fork(), revision)) };
+      return { header, ...(await hashAt(member, revision)) };
     },
 
     async hash(_request, context) {

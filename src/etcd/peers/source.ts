@@ -4,7 +4,7 @@ import { LeaseTimeToLiveResponse } from '#api-etcd/gen/rpc.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { promote } from '../cluster/promote.ts';
 import { renewHere, timeToLive } from '../lease/service.ts';
-import { hashKv } from '../maintenance/hash-kv.ts';
+import { hashAt } from '../maintenance/hash-at.ts';
 import type { Member } from '../member.ts';
 import { isPeerError, type PeerErrorName, peerError } from './peer-error.ts';
 import type { PeerSource } from './peer-network.ts';
@@ -34,7 +34,7 @@ export function peerSource(member: Member, authenticator: Authenticator): PeerSo
     storageVersion: () => undefined,
     async hashKv(revision) {
       const { store } = member;
-      const hash = await hashKv(store.fork(), revision).catch(translate);
+      const hash = await hashAt(member, revision).catch(translate);
       return { ...hash, revision: store.revision };
     },
     async promote(id, token) {
