@@ -1,7 +1,8 @@
 /**
  * `bench/etcd.ts [--seconds=N]`: durable puts and ranges, one member and three, on the reference and on ours, one after the other on the
  * same disk under the same load; then how long three members are without a writable leader when it is killed. Prints both and the
- * ratio, which is what counts. The load shares the machine: operations per second of the servers' own processor time stand beside it.
+ * ratio, which is what counts. The load shares the machine: operations per second of the servers' own processor time stand beside it. Both are warm when it begins:
+ * a server runs for weeks, and its first seconds say little of them.
  */
 import assert from 'node:assert/strict';
 import { KV, Maintenance, PutRequest, RangeRequest, StatusRequest } from '#api-etcd/gen/rpc.ts';
@@ -11,6 +12,8 @@ import { EtcdCluster, type Kind, type MemberProcess } from '#testkit/etcd-cluste
 import { compareLine, h2load, type Rate, type Shape } from './load/h2load.ts';
 
 const seconds = Number(/--seconds=(\d+)/.exec(process.argv.join(' '))?.[1] ?? 4);
+/** Of puts and of ranges, before anything counts. */
+const warmSeconds = 5;
 const rangeKeys = 1000;
 const failovers = 5;
 const failoverMsMax = 60_000;
@@ -39,15 +42,16 @@ async function measure(kind: Kind, members: number): Promise<Rates> {
     for (let i = 0; i < rangeKeys; i++)
       await client.put({ key: Buffer.from(`r${String(i).padStart(6, '0')}`), value: Buffer.alloc(256, 'v') });
   }
-  const load = async (
-    name: string,
-    method: typeof KV.methods.put | typeof KV.methods.range,
-    request: object,
-    shape: Shape,
-  ) => {
+  type Loaded = typeof KV.methods.put | typeof KV.methods.range;
+  const loadFor = (seconds: number, method: Loaded, request: object, shape: Shape) => {
     const options = { url: leader.clientUrl, method, request, shape, seconds, pids };
-    rates.set(name, await h2load(options as Parameters<typeof h2load>[0]));
+    return h2load(options as Parameters<typeof h2load>[0]);
   };
+  const load = async (name: string, method: Loaded, request: object, shape: Shape) => {
+    rates.set(name, await loadFor(seconds, method, request, shape));
+  };
+  await loadFor(warmSeconds, KV.methods.put, put, shapes['16x16']!);
+  await loadFor(warmSeconds, KV.methods.range, range({}), shapes['16x16']!);
   for (const [name, shape] of Object.entries(shapes)) await load(`put ${name}`, KV.methods.put, put, shape);
   const wide = shapes['16x16']!;
   await load('range, linearizable, 16x16', KV.methods.range, range({}), wide);
