@@ -2,20 +2,30 @@
  * What Prometheus reads at `/metrics`, under upstream's names: those that its dashboards and alerts ask for and that a cluster of one can
  * answer. Counters count since the start; the rest is read off the member when asked.
  */
-import { openDescriptors, residentBytes } from '#host/process-memory.ts';
+import { openDescriptors, residentBytes, startTimeSeconds } from '#host/process-memory.ts';
 import type { Member } from './member.ts';
 import { clusterVersion, serverVersion } from './version.ts';
 
 /** Upstream's buckets for what takes a disk's time: 1 ms doubling, 14 times. */
 const secondsBuckets = Array.from({ length: 14 }, (_, i) => 0.001 * 2 ** i);
 
+/** Upstream's buckets for what takes a whole database's time: 100 ms doubling, 10 times. */
+const longSecondsBuckets = Array.from({ length: 10 }, (_, i) => 0.1 * 2 ** i);
+
 export class Histogram {
-  readonly #counts = new Array<number>(secondsBuckets.length).fill(0);
+  readonly #bounds: readonly number[];
+  readonly #counts: number[];
   #sum = 0;
   #count = 0;
 
+  /** @param bounds ascending */
+  constructor(bounds: readonly number[]) {
+    this.#bounds = bounds;
+    this.#counts = bounds.map(() => 0);
+  }
+
   observe(seconds: number): void {
-    const bucket = secondsBuckets.findIndex((bound) => seconds <= bound);
+    const bucket = this.#bounds.findIndex((bound) => seconds <= bound);
     if (bucket >= 0) this.#counts[bucket]!++;
     this.#sum += seconds;
     this.#count++;
@@ -23,7 +33,7 @@ export class Histogram {
 
   lines(name: string): string {
     let below = 0;
-    const buckets = secondsBuckets.map((bound, i) => {
+    const buckets = this.#bounds.map((bound, i) => {
       below += this.#counts[i]!;
       return `${name}_bucket{le="${bound}"} ${below}\n`;
     });
@@ -44,9 +54,9 @@ export class Counters {
   /** Times that somebody began to lead, as far as was seen here. */
   leaderChanges = 0;
   /** Of the log's syncs. */
-  readonly walSync = new Histogram();
+  readonly walSync = new Histogram(secondsBuckets);
   /** Of checkpoints, whole. */
-  readonly backendCommit = new Histogram();
+  readonly checkpointSave = new Histogram(longSecondsBuckets);
 }
 
 /** Prometheus' own names for a process. */
@@ -54,6 +64,12 @@ function processMetrics(): Metric[] {
   const descriptors = openDescriptors();
   return [
     ['process_resident_memory_bytes', 'gauge', 'Resident memory size in bytes.', residentBytes()],
+    [
+      'process_start_time_seconds',
+      'gauge',
+      'Start time of the process since unix epoch in seconds.',
+      startTimeSeconds(),
+    ],
     ...(descriptors === undefined
       ? []
       : [['process_open_fds', 'gauge', 'Number of open file descriptors.', descriptors] satisfies Metric]),
@@ -82,7 +98,8 @@ export function renderMetrics(member: Member): string {
     ],
     ['etcd_debugging_mvcc_current_revision', 'gauge', 'The current revision of store.', store.revision],
     ['etcd_debugging_mvcc_keys_total', 'gauge', 'Total number of keys.', store.keyCount],
-    ['etcd_debugging_mvcc_watcher_total', 'gauge', 'Total number of watchers.', hub.watcherCount],
+    ['etcd_debugging_mvcc_slow_watcher_total', 'gauge', 'Total number of unsynced slow watchers.', hub.laggingCount],
+    ['etcd_debugging_mvcc_watcher_total', 'gauge', 'Total number of watchers.', hub.watcherCount + hub.laggingCount],
     [
       'etcd_mvcc_db_total_size_in_bytes',
       'gauge',
@@ -199,7 +216,14 @@ export function renderMetrics(member: Member): string {
       'histogram',
       'The latency distributions of commit called by backend.',
     ),
-    counters.backendCommit.lines('etcd_disk_backend_commit_duration_seconds'),
+    // No write waits for the database file: it is written by checkpoints, in the background, and none of those is a commit.
+    new Histogram(secondsBuckets).lines('etcd_disk_backend_commit_duration_seconds'),
+    head(
+      'etcd_snap_db_save_total_duration_seconds',
+      'histogram',
+      'The total latency distributions of v3 snapshot save',
+    ),
+    counters.checkpointSave.lines('etcd_snap_db_save_total_duration_seconds'),
     member.peerMetrics(),
   ].join('');
 }

@@ -1,10 +1,15 @@
-/** What this process takes of the machine's memory and descriptors, whoever else lives in it. */
+/** What this process takes of the machine's memory and descriptors, whoever else lives in it, and since when. */
 import { readdirSync } from 'node:fs';
 import { totalmem } from 'node:os';
 
 /** Bytes in memory. */
 export function residentBytes(): number {
   return process.memoryUsage.rss();
+}
+
+/** When it was started: seconds since 1970, by the clock as it was then. */
+export function startTimeSeconds(): number {
+  return performance.timeOrigin / 1000;
 }
 
 /** Open files and sockets; undefined where the system does not say. */

@@ -78,7 +78,7 @@ export class Checkpointer {
     writer.checkpointBegins();
     const startMs = clock.monotonicMs();
     await saveCheckpoint({ disk, folder, machine, applied });
-    member.counters.backendCommit.observe((clock.monotonicMs() - startMs) / 1000);
+    member.counters.checkpointSave.observe((clock.monotonicMs() - startMs) / 1000);
     await writer.checkpointSaved(Snapshot.create({ ...applied, confState: machine.confState }));
     this.#savedIndex = applied.index;
     await removeOldSnapshots(disk, folder, applied.index);

@@ -57,9 +57,18 @@ test('each watcher is told what it wants, once, and nothing after it has left', 
   }
   hub.storeReplaced(store.revision);
   assert.equal(hub.watcherCount, 0);
+  assert.equal(hub.laggingCount, here.length);
   assert.deepEqual(
     told,
     here.map(() => 'lagging'),
   );
   assert.ok(here.every((watcher) => !watcher.synced && watcher.nextRevision > store.revision));
+  const [back, gone] = here;
+  hub.add(back!);
+  assert.ok(back!.synced);
+  hub.delete(gone!);
+  hub.delete(gone!);
+  assert.deepEqual([hub.watcherCount, hub.laggingCount], [1, here.length - 2]);
+  hub.lag(back!);
+  assert.deepEqual([hub.watcherCount, hub.laggingCount, back!.synced], [0, here.length - 1, false]);
 });

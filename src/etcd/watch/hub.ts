@@ -1,4 +1,4 @@
-/** Who is to be told of a change: the synced watchers of all streams, by key and by range. */
+/** Who is to be told of a change: the synced watchers of all streams, by key and by range. Those that are behind are only counted. */
 import type { Version } from '#mvcc/version.ts';
 import { RangeIndex } from './range-index.ts';
 import { EventCache, Watcher } from './watcher.ts';
@@ -8,12 +8,22 @@ export class WatchHub {
   readonly #byKey = new Map<string, Watcher | Set<Watcher>>();
   readonly #byRange = new RangeIndex<Watcher>();
   #ofKeys = 0;
+  readonly #lagging = new Set<Watcher>();
 
+  /** Watchers that are served from history: they miss something, or began far back. */
+  get laggingCount(): number {
+    return this.#lagging.size;
+  }
+
+  /** Those that have seen everything. */
   get watcherCount(): number {
     return this.#ofKeys + this.#byRange.size;
   }
 
+  /** It has seen everything: it is told of what comes. */
   add(watcher: Watcher): void {
+    this.#lagging.delete(watcher);
+    watcher.synced = true;
     if (!watcher.isOneKey) {
       this.#byRange.add(watcher, watcher);
       return;
@@ -26,8 +36,16 @@ export class WatchHub {
     this.#ofKeys++;
   }
 
+  /** Misses something from now on: it is told of nothing until it is added again. */
+  lag(watcher: Watcher): void {
+    this.delete(watcher);
+    watcher.synced = false;
+    this.#lagging.add(watcher);
+  }
+
   /** One that is not here is let be. */
   delete(watcher: Watcher): void {
+    if (this.#lagging.delete(watcher)) return;
     if (!watcher.isOneKey) {
       this.#byRange.delete(watcher, watcher);
       return;
@@ -46,8 +64,7 @@ export class WatchHub {
    */
   storeReplaced(revision: number): void {
     for (const watcher of [...this.#all()]) {
-      this.delete(watcher);
-      watcher.synced = false;
+      this.lag(watcher);
       watcher.nextRevision = Math.max(watcher.nextRevision, revision + 1);
       watcher.owner.lagging();
     }

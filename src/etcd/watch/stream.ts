@@ -109,9 +109,9 @@ export class ServerWatchStream implements WatcherOwner {
       fragment: request.fragment,
       progressNotify: request.progressNotify,
     });
-    watcher.synced = synced;
     this.#watchers.set(watcher.id, watcher);
     if (synced) this.#options.hub.add(watcher);
+    else this.#options.hub.lag(watcher);
     if (watcher.progressNotify) this.#armProgress();
     this.#send({ watchId: watcher.id, created: true });
     if (!synced) this.#catchUp();
@@ -175,9 +175,8 @@ export class ServerWatchStream implements WatcherOwner {
   deliver(watcher: Watcher, changes: readonly Version[], events: EventCache): void {
     if (!this.#room) {
       // It will be served from here once there is room.
-      watcher.synced = false;
       watcher.nextRevision = changes[0]!.main;
-      this.#options.hub.delete(watcher);
+      this.#options.hub.lag(watcher);
       return;
     }
     watcher.nextRevision = changes[0]!.main + 1;
@@ -262,6 +261,7 @@ export class ServerWatchStream implements WatcherOwner {
     const current = store.revision;
     if (watcher.nextRevision < store.compactRevision) {
       this.#watchers.delete(watcher.id);
+      hub.delete(watcher);
       // Without a revision, as upstream: clients read `compact_revision`.
       const { compactRevision } = store;
       this.#send({ header: this.#options.header(0), watchId: watcher.id, canceled: true, compactRevision });
@@ -273,7 +273,6 @@ export class ServerWatchStream implements WatcherOwner {
     watcher.nextRevision = Math.max(watcher.nextRevision, next);
     if (changes.length > 0) this.#sendEvents(watcher, current, changes, new EventCache(store.compactRevision));
     if (next <= current) return;
-    watcher.synced = true;
     hub.add(watcher);
   }
 }
