@@ -4,12 +4,27 @@
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { AlarmRequest, AlarmRequest_AlarmAction, AlarmType, Maintenance, StatusRequest } from '#api-etcd/gen/rpc.ts';
+import {
+  AlarmRequest,
+  AlarmRequest_AlarmAction,
+  AlarmType,
+  Maintenance,
+  StatusRequest,
+  Watch,
+  WatchCreateRequest,
+} from '#api-etcd/gen/rpc.ts';
+import { createEtcdClient } from '#etcd-client/client.ts';
 import { systemClock } from '#host/clock.ts';
+import { systemPrng } from '#host/random.ts';
+import { createAuthority } from '#pki/certificate-authority.ts';
 import { sleep } from '#std/clock.ts';
 import { EtcdCluster, type Kind, type MemberProcess } from '#testkit/etcd-cluster.ts';
+import { freePorts, startEtcdProcess } from '#testkit/etcd-process.ts';
+import { referenceBinary } from '#testkit/reference.ts';
 
 const timeout = 240_000;
 const bin = new URL('../../bin', import.meta.url).pathname;
@@ -43,7 +58,8 @@ const etcdctl = ({ clientUrl }: MemberProcess, ...args: readonly string[]) =>
   sh(['wherry', 'etcdctl', '--endpoints', clientUrl, ...args].join(' '));
 
 /** How fast a disk and how busy a machine are is not looked at here. */
-const lenient = '--max-fsync 100s --max-commit 100s --max-round-trip 100s --max-leader-changes 1000'.split(' ');
+const lenient =
+  '--interval 200ms --max-fsync 100s --max-commit 100s --max-round-trip 100s --max-leader-changes 1000'.split(' ');
 
 async function doctor(member: MemberProcess, ...flags: readonly string[]) {
   const { code, stdout, stderr } = await etcdctl(member, ...flags, 'doctor', ...lenient, '-w', 'json');
@@ -99,6 +115,23 @@ for (const kind of ['ours', 'reference'] as const satisfies readonly Kind[])
     const lines = (await etcdctl(m1, 'doctor', ...lenient)).stdout.trimEnd().split('\n');
     assert.equal(lines.length, 21);
     assert.ok(lines.includes('OK    learners       no learner'), lines.join('\n'));
+
+    await using channel = cluster.channel(m1);
+    {
+      // A client that watches and does not read.
+      await using watch = channel.open(Watch.methods.watch);
+      const createRequest = WatchCreateRequest.create({ key: Buffer.from('k') });
+      watch.send({ requestUnion: { case: 'createRequest', value: createRequest } });
+      const client = createEtcdClient(channel, systemClock);
+      const slow = await until(
+        async () => {
+          for (let i = 0; i < 20; i++) await client.put({ key: Buffer.from('k'), value: Buffer.alloc(200_000) });
+          return (await doctor(m0)).check('watchers');
+        },
+        ({ result }) => result === 'WARN',
+      );
+      assert.match(slow.seen, /^m1: [1-9]\d* of [1-9]\d* watchers? behind/);
+    }
 
     const corrupt = (await alarm(cluster, m2, AlarmType.CORRUPT)).toString(16);
     const damaged = await doctor(m0);
@@ -161,4 +194,74 @@ for (const kind of ['ours', 'reference'] as const satisfies readonly Kind[])
     await cluster.stop(m0, 'SIGKILL');
     const none = await doctor(m0);
     assert.match(none.check('members').seen, /^no member answers \(http\S+: .*connection refused\)$/);
+  });
+
+const servers = {
+  reference: [referenceBinary('etcd-server', 'etcd')],
+  ours: [join(bin, 'wherry'), 'etcd'],
+};
+
+for (const [who, command] of Object.entries(servers))
+  test(`TLS of ${who}: certificates that end soon, and an authority that is not the server's`, {
+    timeout,
+  }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'doctor-tls-'));
+    try {
+      const file = (name: string, text: string) => {
+        writeFileSync(join(folder, name), text);
+        return join(folder, name);
+      };
+      const pki = { clock: systemClock, prng: systemPrng() };
+      const authority = await createAuthority({ commonName: 'etcd-ca' }, pki);
+      const other = await createAuthority({ commonName: 'other-ca' }, pki);
+      const pair = await authority.issue({
+        commonName: 'm1',
+        usages: ['server', 'client'],
+        ipAddresses: ['127.0.0.1'],
+        validityDays: 10,
+      });
+      const [ca, cert, key] = [
+        file('ca.crt', authority.certificate),
+        file('m1.crt', pair.certificate),
+        file('m1.key', pair.key),
+      ];
+      const [plain, secure] = await freePorts(2);
+      const url = `https://127.0.0.1:${secure}`;
+      await using _ = await startEtcdProcess({
+        command,
+        dataDir: join(folder, 'data'),
+        clientPort: plain!,
+        flags: [
+          ...['--listen-client-urls', `http://127.0.0.1:${plain},${url}`, '--advertise-client-urls', url],
+          ...['--cert-file', cert, '--key-file', key, '--trusted-ca-file', ca, '--client-cert-auth'],
+        ],
+      });
+      const asked = (...flags: readonly string[]) =>
+        sh(['wherry etcdctl --endpoints', url, ...flags, 'doctor -w json', ...lenient].join(' '));
+      const tls = ['--cert', cert, '--key', key];
+      const known = await until(
+        () => asked('--cacert', ca, ...tls),
+        ({ stdout }) => stdout.startsWith('{"result":"WARN"'),
+      );
+      assert.equal(known.code, 0, known.stdout);
+      const report = JSON.parse(known.stdout) as Report;
+      const faults = report.checks.filter(({ result }) => result === 'WARN' || result === 'FAIL');
+      assert.deepEqual(
+        faults.map(({ name }) => name),
+        ['certificates'],
+      );
+      assert.match(
+        faults[0]!.seen,
+        new RegExp(`^default ${url} \\(CN=m1\\) ends in 9d 23h; --cert ${cert} \\(CN=m1\\) ends in 9d`),
+      );
+      for (const { command: typed } of faults[0]!.next) assert.match((await sh(typed)).stdout, /notAfter=/);
+
+      const refused = await asked('--cacert', file('other.crt', other.certificate), ...tls);
+      assert.equal(refused.code, 1);
+      const [members] = (JSON.parse(refused.stdout) as Report).checks;
+      assert.match(members!.seen, /^no member answers \(https:.*certificate/);
+      assert.match(refused.stdout, new RegExp(`${url} .CN=m1. ends in`), 'it is seen all the same');
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });

@@ -65,6 +65,7 @@ function aheadOf({ sentMs, receivedMs }: Page, timeMs: number, stepMs: number): 
 
 /** What holds for all of them; the last where no clock can be like that, because one was set meanwhile. */
 export function narrowed(all: readonly Ahead[]): Ahead | undefined {
+  if (all.length === 0) return undefined;
   const minMs = Math.max(...all.map((each) => each.minMs));
   const maxMs = Math.min(...all.map((each) => each.maxMs));
   return minMs <= maxMs ? { minMs, maxMs } : all.at(-1);

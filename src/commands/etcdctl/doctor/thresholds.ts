@@ -1,5 +1,5 @@
 /** From where on a figure is worth a word, and the flags that say otherwise. The bars are upstream's advice and alerts where it has some. */
-import { durationMs, type FlagTable, type Parsed } from '../../flags.ts';
+import { durationMs, type FlagTable, type Parsed, parseFlags } from '../../flags.ts';
 import { wrong } from '../exit.ts';
 
 export interface Thresholds {
@@ -74,3 +74,6 @@ export function thresholdsOf(flags: Parsed): Thresholds {
     minCertificateMs: ms('min-cert-validity'),
   };
 }
+
+/** Those of whoever says nothing. */
+export const defaultThresholds: Thresholds = thresholdsOf(parseFlags([], thresholdFlags));

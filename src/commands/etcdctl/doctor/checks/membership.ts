@@ -24,12 +24,15 @@ export function members(facts: Facts): Verdict {
   const fail = (text: string, ...next: NonNullable<Complaint['next']>) =>
     complaints.push({ result: 'FAIL', text, next });
   if (subjects.length === 0) {
-    const reasons = facts.endpoints.map(({ url, status }) => `${url}: ${whyOf(status)}`);
+    const reasons = facts.endpoints.map(({ url, status }) => `${url}: ${whyOf(status)}`).join('; ');
     const denied = facts.endpoints.find(({ status }) => status.kind === 'denied');
-    const next = denied
-      ? etcdctl({ ...facts, command: `${facts.command} --user root` }, 'doctor', { endpoint: denied.url })
-      : etcdctl(facts, 'endpoint health', { when: 'on the machine of a member' });
-    fail(`no member answers (${reasons.join('; ')})`, next);
+    if (denied === undefined)
+      fail(`no member answers (${reasons})`, etcdctl(facts, 'endpoint health', { when: 'on the machine of a member' }));
+    else {
+      const command = `${facts.command.replace(/ --user \S+/, '')} --user root`;
+      const next = etcdctl({ ...facts, command }, 'doctor', { endpoint: denied.url });
+      fail(`members answer nobody without a user's name, or not this one (${reasons})`, next);
+    }
   } else if (facts.members.kind !== 'answered')
     complaints.push({
       result: 'WARN',
@@ -183,8 +186,8 @@ export function clientUrls(facts: Facts): Verdict {
   const urls = list.flatMap((member) => member.clientUrls.map((url) => ({ member, url })));
   for (const { member, url } of urls) {
     const others = urls.filter((each) => each.url === url && each.member !== member);
-    const member1 = others.length > 0 && urls.find((each) => each.url === url)!.member === member;
-    if (member1) {
+    const isFirst = others.length > 0 && urls.find((each) => each.url === url)!.member === member;
+    if (isFirst) {
       const names = [member, ...others.map((each) => each.member)].map(({ id }) => labelOf(facts, id));
       complaints.push({
         result: 'FAIL',
