@@ -1,7 +1,7 @@
 /**
  * A thin, typed client of etcd's API over any channel: a socket to somebody's etcd, or ours in the same process. Requests are
  * partial messages (what is left out has proto3's zero value); errors are RpcErrors as the server worded them, and nothing
- * is retried here except watches, which resume by themselves (`watch-stream.ts`).
+ * is retried here except watches, which resume by themselves (`watch-stream.ts`), and calls that met a change of users (`authenticated-channel.ts`).
  */
 import {
   CompactionRequest,
@@ -28,6 +28,7 @@ import type { CallOptions, Channel } from '#rpc/call.ts';
 import type { Clock } from '#std/clock.ts';
 import type { Method } from '#wire/grpc/service.ts';
 import { Code, RpcError } from '#wire/grpc/status.ts';
+import { AuthenticatedChannel } from './authenticated-channel.ts';
 import { type WatchItem, type WatchOptions, WatchStream } from './watch-stream.ts';
 
 export interface EtcdClient extends AsyncDisposable {
@@ -53,9 +54,11 @@ export interface EtcdClient extends AsyncDisposable {
 
 /**
  * The channel stays the caller's; disposing the client ends its watches.
+ * @param bare may be somebody's already
  * @param timeoutMs deadline of every call that says none itself; watches and keep-alives have none
  */
-export function createEtcdClient(channel: Channel, clock: Clock, timeoutMs?: number): EtcdClient {
+export function createEtcdClient(bare: Channel, clock: Clock, timeoutMs?: number): EtcdClient {
+  const channel = bare instanceof AuthenticatedChannel ? bare : new AuthenticatedChannel(bare, { clock });
   const watches = new WatchStream(channel, clock);
   const unary = <I, O>(method: Method<I, O, 'unary'>, request: I, options?: CallOptions): Promise<O> =>
     channel.unary(method, request, timeoutMs === undefined ? options : { timeoutMs, ...options });

@@ -1,6 +1,7 @@
 /** What every verb of etcdctl works with: the connection, its flags, and where it prints. */
 import { resolveSrv } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
+import { AuthenticatedChannel, authenticate, type User } from '#etcd-client/authenticated-channel.ts';
 import { createEtcdClient, type EtcdClient } from '#etcd-client/client.ts';
 import { systemClock } from '#host/clock.ts';
 import type { CallOptions, Channel } from '#rpc/call.ts';
@@ -9,7 +10,6 @@ import type { Scope } from '#std/scope.ts';
 import { type DialTarget, parseTarget } from '#transport/dial.ts';
 import type { CommandContext } from '../command.ts';
 import { durationMs, type FlagTable, type Parsed } from '../flags.ts';
-import { authenticate, withToken } from './connection.ts';
 import { EtcdctlExit, wrong } from './exit.ts';
 import { getPage, type Page } from './page.ts';
 import { askPassword } from './password.ts';
@@ -122,8 +122,10 @@ export async function openSession(
   };
   // Another endpoint is tried while there is no connection; a request that was sent is not sent again.
   const all = dial('', ...(endpoints as [string, ...string[]]));
-  const token = await tokenOf(all, '', flags, context, call);
-  const authorized = (channel: Channel) => (token === undefined ? channel : withToken(channel, token));
+  const user = await userOf('', flags, context);
+  const token = user && (await tokenOf(all, user, call));
+  const authorized = (channel: Channel) =>
+    new AuthenticatedChannel(channel, { clock: systemClock, ...(user && { user }), token });
   const sessionOf = (endpoint: string, channel: Channel): Session => ({
     endpoint,
     endpoints,
@@ -140,8 +142,9 @@ export async function openSession(
     async connectTo(other, prefix = '') {
       const channel = dial(prefix, other);
       if (prefix === '') return authorized(channel);
-      const its = await tokenOf(channel, prefix, flags, context, call);
-      return its === undefined ? channel : withToken(channel, its);
+      const its = await userOf(prefix, flags, context);
+      const given = its && (await tokenOf(channel, its, call));
+      return new AuthenticatedChannel(channel, { clock: systemClock, ...(its && { user: its }), token: given });
     },
     get(path, where = endpoint) {
       const { tls } = targetOf(where, tlsOf(flags, ''));
@@ -162,22 +165,20 @@ export async function openSession(
   return sessionOf(endpoints[0]!, authorized(all));
 }
 
-async function tokenOf(
-  channel: Channel,
-  prefix: '' | 'dest-',
-  flags: Parsed,
-  context: CommandContext,
-  call: CallOptions,
-): Promise<string | undefined> {
+/** Whom the flags name; a password that they leave out is asked for. */
+async function userOf(prefix: '' | 'dest-', flags: Parsed, context: CommandContext): Promise<User | undefined> {
   const user = flags.string(`${prefix}user`) ?? '';
   if (user === '') return undefined;
   const given = flags.string(`${prefix}password`) ?? '';
   const colon = user.indexOf(':');
   const asked = () => askPassword(context, prefix === '' ? 'Password: ' : 'Destination Password: ');
   const name = given === '' && colon >= 0 ? user.slice(0, colon) : user;
-  const password = given !== '' ? given : colon >= 0 ? user.slice(colon + 1) : await asked();
+  return { name, password: given !== '' ? given : colon >= 0 ? user.slice(colon + 1) : await asked() };
+}
+
+async function tokenOf(channel: Channel, user: User, call: CallOptions): Promise<string | undefined> {
   try {
-    return await authenticate(channel, { name, password }, call);
+    return await authenticate(channel, user, call);
   } catch (error) {
     throw wrong((error as Error).message, EtcdctlExit.badConnection);
   }

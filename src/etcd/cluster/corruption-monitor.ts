@@ -26,6 +26,8 @@ const shareMax = 0.01;
 export class CorruptionMonitor implements Disposable {
   readonly #options: CorruptionMonitorOptions;
   readonly #stop = new AbortController();
+  /** What the last hash took. */
+  #hashMs = 0;
 
   constructor(options: CorruptionMonitorOptions) {
     this.#options = options;
@@ -43,19 +45,21 @@ export class CorruptionMonitor implements Disposable {
     let waitMs = intervalMs;
     for (;;) {
       await sleep(clock, waitMs, this.#stop.signal);
-      const startMs = clock.monotonicMs();
       if (member.isLeader && member.machine.members.all().length > 1)
         await this.check().catch((error: unknown) => log(`members could not be compared: ${error}`));
-      waitMs = Math.max(intervalMs, (clock.monotonicMs() - startMs) / shareMax);
+      // What the others take, or do not answer, costs this member nothing.
+      waitMs = Math.max(intervalMs, this.#hashMs / shareMax);
     }
   }
 
   /** Compares all members that can be reached, once. For the leader. Resolves with the ids of those who disagree. */
   async check(): Promise<readonly bigint[]> {
-    const { member, peers, log } = this.#options;
+    const { member, peers, log, clock } = this.#options;
     await member.linearized();
     const { memberId, clusterId } = member.identity;
+    const startMs = clock.monotonicMs();
     const own = await hashKv(member.store.fork(), 0, this.#stop.signal);
+    this.#hashMs = clock.monotonicMs() - startMs;
     const answers = await askPeers({
       peers,
       members: member.machine.members.all(),
