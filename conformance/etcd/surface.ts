@@ -70,7 +70,6 @@ export function surfaceOf(reference: Column, ours: Column): readonly Row[] {
 const reasons: Readonly<Record<string, string>> = {
   'rpc /etcdserverpb.KV/RangeStream': 'of 3.7',
   'flag wherry-request-memory-bytes': 'ours alone: the memory that client requests may take',
-  'path /debug/vars': "Go's variables are of Go",
   'etcdctl backup run': 'ours alone: a continuous backup of any etcd',
   'etcdctl doctor': 'ours alone: everything that can be wrong with a cluster, and what to type next',
   'etcdctl help': '--help',

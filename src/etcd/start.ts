@@ -30,6 +30,7 @@ import { clusterService } from './cluster/service.ts';
 import { VersionMonitor } from './cluster/version-monitor.ts';
 import { electionService } from './concurrency/election.ts';
 import { lockService } from './concurrency/lock.ts';
+import { debugVarsHandler } from './debug-vars.ts';
 import { gate } from './gate.ts';
 import { withAccessControl } from './gateway/access.ts';
 import { gatewayHandler } from './gateway/gateway.ts';
@@ -430,12 +431,13 @@ function serve(
   const { admission } = member;
   const connect = (peer?: Peer) => connectInMemory({ services, clock, interceptor, admission, ...(peer && { peer }) });
   const health = etcdHttpHandler(member);
+  const debugVars = debugVarsHandler(member);
   const gateway = hasGateway ? gatewayHandler({ connect, messageBytesMax }) : undefined;
   return {
     services,
     dispatcher: createDispatcher({ services, clock, messageBytesMax, interceptor, admission }),
     untaken: (peer, bytes) => admission.untaken(peer, bytes),
-    http: withAccessControl(async (request) => gateway?.(request) ?? health(request), {
+    http: withAccessControl(async (request) => gateway?.(request) ?? debugVars(request) ?? health(request), {
       hosts,
       origins,
       certificateNamesCount: () => certificateNames && gateway !== undefined && member.machine.auth.enabled,

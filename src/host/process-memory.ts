@@ -1,5 +1,5 @@
 /** What this process takes of the machine's memory and descriptors, whoever else lives in it, and since when. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 
 /** Bytes in memory. */
@@ -19,6 +19,21 @@ export function openDescriptors(): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** How many files and sockets it may have open; undefined where the system does not say. */
+export function descriptorsMax(): number | undefined {
+  try {
+    const limit = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+    return limit === undefined ? undefined : Number(limit);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Bytes: all of it, the engine's heap and what is used of that, and what the engine keeps beside its heap. */
+export function memoryUse(): Pick<NodeJS.MemoryUsage, 'rss' | 'heapTotal' | 'heapUsed' | 'external'> {
+  return process.memoryUsage();
 }
 
 /** Bytes of memory that this process may use: the machine's, or what its control group allows if that is less. */
