@@ -63,6 +63,24 @@ async function serve(command: readonly string[], name: string, flags: readonly s
   return { server, url: `https://127.0.0.1:${secure}`, port: secure! };
 }
 
+for (const [who, command] of Object.entries(servers))
+  test(`TLS and plain text on one address: ${who}`, { timeout }, async () => {
+    const [port] = await freePorts(1);
+    const [cert, key] = await certificate(`both-${who}`, ['server']);
+    await using server = await startEtcdProcess({
+      command,
+      dataDir: join(folder, `data-both-${who}`),
+      clientPort: port!,
+      flags: [
+        ...['--listen-client-urls', `http://127.0.0.1:${port},https://127.0.0.1:${port}`],
+        ...['--cert-file', cert!, '--key-file', key!],
+      ],
+    });
+    const ca = file('both-ca.crt', authority.certificate);
+    assert.equal(await ask(server.clientUrl, ['put', 'k', 'v']), 'OK');
+    assert.equal(await ask(`https://127.0.0.1:${port}`, ['--cacert', ca, 'get', 'k']), 'k\nv');
+  });
+
 /** What `etcdctl` says, or that it was not let in. */
 async function ask(url: string, args: readonly string[]): Promise<string> {
   try {

@@ -51,6 +51,8 @@ export interface ListenOptions {
       }
     | { readonly path: string };
   readonly tls?: TlsConfig;
+  /** Beside TLS on the same address: whoever does not begin as TLS does is served in plain text. */
+  readonly alsoPlain?: boolean;
   readonly handler: HttpHandler;
   /** Takes the HTTP/2 streams that are gRPC calls. */
   readonly dispatcher?: (
@@ -117,12 +119,15 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     socket.on('close', () => connections.delete(connection));
   };
 
+  const servePlain = (socket: Socket) =>
+    sniffHttp2(socket, (isHttp2) => (isHttp2 ? serveHttp2(socket, undefined) : http1.emit('connection', socket)));
+
   let server: Server;
   let reload: Listener['reload'];
   if (options.tls === undefined) {
     server = createTcp((socket) => {
       track(socket);
-      sniff(socket, (isHttp2) => (isHttp2 ? serveHttp2(socket, undefined) : http1.emit('connection', socket)));
+      servePlain(socket);
     });
     reload = () => {
       throw new Error('the listener has no TLS');
@@ -150,7 +155,17 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       secure.setSecureContext(tlsOptions(tls));
       allowed = tls;
     };
-    server = secure;
+    server = !options.alsoPlain
+      ? secure
+      : createTcp((socket) => {
+          track(socket);
+          sniffTls(socket, (isTls) => {
+            if (!isTls) return servePlain(socket);
+            // From here on it is what TLS makes of it that is served, and closed.
+            sockets.delete(socket);
+            secure.emit('connection', socket);
+          });
+        });
   }
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -232,19 +247,41 @@ function whoAsked({ remoteAddress, remotePort, servername }: TLSSocket): Omit<Re
   };
 }
 
-/** Looks at the first bytes without taking them. */
-function sniff(socket: Socket, decide: (isHttp2: boolean) => void): void {
+/** The first byte of a TLS connection: a record of the handshake (RFC 8446, 5.1). */
+const handshakeRecord = 0x16;
+
+function sniffTls(socket: Socket, decide: (isTls: boolean) => void): void {
+  sniff(socket, (seen) => seen[0] === handshakeRecord, decide);
+}
+
+function sniffHttp2(socket: Socket, decide: (isHttp2: boolean) => void): void {
+  sniff(
+    socket,
+    (seen) => {
+      const length = Math.min(seen.length, preface.length);
+      const matches = seen.compare(preface, 0, length, 0, length) === 0;
+      return matches && length < preface.length ? undefined : matches;
+    },
+    decide,
+  );
+}
+
+/** Looks at the first bytes without taking them. @param judge undefined while there are too few to tell */
+function sniff(
+  socket: Socket,
+  judge: (seen: Buffer) => boolean | undefined,
+  decide: (judgement: boolean) => void,
+): void {
   let seen = Buffer.alloc(0);
   const onReadable = () => {
     const chunk = socket.read() as Buffer | null;
     if (chunk === null) return;
     seen = Buffer.concat([seen, chunk]);
-    const length = Math.min(seen.length, preface.length);
-    const matches = seen.compare(preface, 0, length, 0, length) === 0;
-    if (matches && length < preface.length) return;
+    const judgement = judge(seen);
+    if (judgement === undefined) return;
     socket.removeListener('readable', onReadable);
     socket.unshift(seen);
-    decide(matches);
+    decide(judgement);
   };
   socket.on('readable', onReadable);
 }

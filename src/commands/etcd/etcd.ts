@@ -24,7 +24,7 @@ import { type Command, CommandError, ExitCode } from '../command.ts';
 import { FlagError, parseGoDuration } from '../go-flags.ts';
 import { parseInitialCluster } from '../initial-cluster.ts';
 import { loadTls, selfSigned, type TlsFiles, tlsFiles, watchTls } from './client-tls.ts';
-import { parseListenUrl } from './listen-url.ts';
+import { type ListenAddress, listenAddresses, parseListenUrl } from './listen-url.ts';
 import { createLog, type Log, logProblem } from './log.ts';
 import { readSettings, type Settings, SettingsError } from './settings.ts';
 import { usage } from './usage.ts';
@@ -94,8 +94,8 @@ async function run(settings: Settings, log: Log, scope: Scope): Promise<number> 
   const peers = scope.use(startPeers(settings, peerFiles, log));
   // Members of a cluster must hear each other before any of them is ready.
   const peerPorts = new Ports(peerFiles, scope, rejectedOn('peer', log));
-  for (const url of settings.list('listen-peer-urls'))
-    await peerPorts.open(url, { handler: peers.handler }, missingCertificate('peer'));
+  for (const address of listenAddresses(settings.list('listen-peer-urls')))
+    await peerPorts.open(address, { handler: peers.handler }, missingCertificate('peer'));
   watchPort(scope, peerFiles, log, (tls) => {
     peerPorts.reload(tls);
     peers.reload(dialTls(tls, settings));
@@ -119,12 +119,13 @@ async function run(settings: Settings, log: Log, scope: Scope): Promise<number> 
   const httpUrls = settings.list('listen-client-http-urls');
   // With ports of its own for HTTP, the others speak gRPC alone.
   const onGrpc = httpUrls.length === 0 ? http : noHttp;
-  for (const url of settings.list('listen-client-urls'))
-    await clientPorts.open(url, { handler: onGrpc, dispatcher, untaken, limits }, missingCertificate('client'));
-  for (const url of httpUrls) await clientPorts.open(url, { handler: http, untaken }, missingCertificate('client'));
+  for (const address of listenAddresses(settings.list('listen-client-urls')))
+    await clientPorts.open(address, { handler: onGrpc, dispatcher, untaken, limits }, missingCertificate('client'));
+  for (const address of listenAddresses(httpUrls))
+    await clientPorts.open(address, { handler: http, untaken }, missingCertificate('client'));
   // Health and metrics, for those who may not speak to the database.
-  for (const url of settings.list('listen-metrics-urls'))
-    await clientPorts.open(url, { handler: health }, missingCertificate('metrics'));
+  for (const address of listenAddresses(settings.list('listen-metrics-urls')))
+    await clientPorts.open(address, { handler: health }, missingCertificate('metrics'));
   watchPort(scope, clientFiles, log, (tls) => clientPorts.reload(tls));
   log('info', 'ready to serve client requests');
   const signal = await Promise.race([signalled, member.failed.then(() => undefined)]);
@@ -387,13 +388,13 @@ class Ports {
   }
 
   async open(
-    url: string,
-    options: Omit<ListenOptions, 'address' | 'tls' | 'rejected'>,
+    { address, secureUrl, plain }: ListenAddress,
+    options: Omit<ListenOptions, 'address' | 'tls' | 'alsoPlain' | 'rejected'>,
     missing: (url: string) => SettingsError,
   ): Promise<void> {
-    const { secure, address } = parseListenUrl(url);
-    if (secure && this.#tls === undefined) throw missing(url);
-    const tls = secure && this.#tls && { tls: this.#tls, rejected: this.#rejected };
+    if (secureUrl !== undefined && this.#tls === undefined) throw missing(secureUrl);
+    const secure = secureUrl !== undefined;
+    const tls = secure && this.#tls && { tls: this.#tls, alsoPlain: plain, rejected: this.#rejected };
     const listener = await listen({ ...options, address, ...tls });
     this.#scope.use(listener);
     if (secure) this.#secure.push(listener);
