@@ -359,6 +359,20 @@ describe('changes of membership', { timeout }, () => {
     await cluster.until(() => !cluster.members.get('d')!.member.isLearner);
   });
 
+  test('a change of membership that is refused holds up no read, neither before the next write nor after a restart', async () => {
+    await using cluster = await TestCluster.start(three);
+    await cluster.put('a', 'k', 'v');
+    await add(cluster, 'a', 'd', true);
+    // At the same time it would have the same id.
+    await assert.rejects(add(cluster, 'b', 'd', true), (error) => isEtcdError(error, 'memberExists'));
+    for (const name of three) assert.equal(await cluster.get(name, 'k'), 'v');
+    const [again] = cluster.followerNames as [string];
+    await cluster.stop(again);
+    await cluster.startMember(again);
+    assert.equal(await cluster.get(again, 'k'), 'v');
+    await cluster.agree();
+  });
+
   test('while one of three is down, a fourth is refused that would leave no quorum if it did not come, unless nobody checks', async () => {
     for (const strictReconfigCheck of [true, false]) {
       await using cluster = await TestCluster.start(three, { strictReconfigCheck });

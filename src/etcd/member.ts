@@ -388,6 +388,12 @@ export class Member implements Disposable {
     }
   }
 
+  /** The log goes on behind a change that may not be made. */
+  changeRefused({ index, term }: LogPlace): void {
+    this.#applied = { index, term };
+    this.#tokens.applied(undefined, index);
+  }
+
   membersChanged(change: ConfChange | ConfChangeV2, confState: ConfState, { index, term }: LogPlace): void {
     this.#applied = { index, term };
     this.#tokens.applied(undefined, index);

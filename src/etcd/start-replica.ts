@@ -132,6 +132,7 @@ export function startReplica(options: StartReplicaOptions): StartedReplica {
     events: {
       apply: (entry) => member.applyEntry(entry),
       mayChange: (change) => member.mayChange(change),
+      refused: (place) => member.changeRefused(place),
       changed(change, confState, place) {
         member.membersChanged(change, confState, place);
         if (!('nodeId' in change)) return;

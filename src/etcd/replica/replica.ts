@@ -32,10 +32,10 @@ import type { LogWriter } from './log-writer.ts';
 export interface ReplicaEvents {
   /** An entry with a request in it, or the empty one that begins a term; in order of their indexes. */
   apply(entry: Entry): void;
-  /**
-   * Whether a change of membership may be made; an entry whose change may not be is one that does nothing.
-   */
+  /** Whether a change of membership may be made; an entry whose change may not be is one that does nothing. */
   mayChange(change: ConfChange): boolean;
+  /** A change is not made: its entry is applied all the same, and reads wait for no more. */
+  refused(place: Entry): void;
   /** A change is made: who votes now. */
   changed(change: ConfChange | ConfChangeV2, confState: ConfState, place: Entry): void;
   /** Everything that is committed by now is applied. */
@@ -433,6 +433,7 @@ export class Replica implements AsyncDisposable {
         const may = events.mayChange(change);
         const confState = this.#node.applyConfChange(may ? change : { ...change, nodeId: noNode });
         if (may) events.changed(change, confState, entry);
+        else events.refused(entry);
         break;
       }
       case EntryType.EntryConfChangeV2: {
