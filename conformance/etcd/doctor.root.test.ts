@@ -168,6 +168,15 @@ for (const kind of ['ours', 'reference'] as const satisfies readonly Kind[])
     assert.equal(unknown.check('hashes').result, 'SKIP');
     assert.equal((await etcdctl(m0, '--user', 'root:secret', 'auth', 'disable')).code, 0);
 
+    const add = () => etcdctl(m0, 'member', 'add', 'm3', '--learner', '--peer-urls', 'http://127.0.0.1:9');
+    const added = await until(add, ({ code }) => code === 0);
+    assert.equal(added.code, 0, added.stderr);
+    assert.match((await add()).stderr, /already exist/);
+    const learning = await doctor(m0);
+    assert.deepEqual(Object.keys(learning.not('OK', 'SKIP')), ['members', 'learners']);
+    assert.match(learning.check('members').seen, /^[0-9a-f]+ was added and has never started$/);
+    assert.equal((await sh(learning.check('members').next[0]!.command)).code, 0);
+
     m2.child!.kill('SIGSTOP');
     const hung = await doctor(m0, '--command-timeout', '1s');
     assert.match(hung.check('members').seen, /^m2 does not answer at \S+: no answer in time$/);

@@ -33,8 +33,8 @@ export async function firstLook(session: Session, given: boolean): Promise<Look>
       try {
         await client.range({ key: Buffer.from('health') }, call);
       } catch (error) {
-        // Not permitted is answered by a quorum, too.
-        if (!isEtcdError(error, 'permissionDenied')) throw error;
+        // Not permitted is answered by a quorum, too, and so is that an alarm stands in the way.
+        if (!isEtcdError(error, 'permissionDenied') && !isEtcdError(error, 'corrupt')) throw error;
       }
       return performance.now() - startMs;
     }),

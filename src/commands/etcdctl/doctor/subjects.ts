@@ -29,7 +29,9 @@ export function subjectsOf(facts: Facts): readonly Subject[] {
   for (const endpoint of facts.endpoints) {
     const before = answerOf(endpoint.status);
     if (before === undefined || found.has(before.memberId)) continue;
-    const status = answerOf(endpoint.statusLater) ?? before;
+    const later = answerOf(endpoint.statusLater);
+    // Behind an address that stands for several members, another one may have answered the second time.
+    const status = later?.memberId === before.memberId ? later : before;
     found.set(before.memberId, {
       id: before.memberId,
       label: labelOf(facts, before.memberId),

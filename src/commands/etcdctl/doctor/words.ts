@@ -12,13 +12,14 @@ const units = [
 /** The two largest units: `3d 4h`, `2h 5m`, `1.5s`, `12ms`. */
 export function humanMs(ms: number): string {
   if (ms < 0) return `-${humanMs(-ms)}`;
-  if (ms < 1000) return `${trimmed(ms, ms < 10 ? 1 : 0)}ms`;
-  if (ms < 60_000) return `${trimmed(ms / 1000, 1)}s`;
-  const at = units.findIndex(([size]) => ms >= size);
+  if (ms < 999.5) return `${trimmed(ms, ms < 9.95 ? 1 : 0)}ms`;
+  if (ms < 59_950) return `${trimmed(ms / 1000, 1)}s`;
+  const wholeMs = Math.max(ms, 60_000);
+  const at = units.findIndex(([size]) => wholeMs >= size);
   const [size, unit] = units[at]!;
-  const whole = Math.floor(ms / size);
+  const whole = Math.floor(wholeMs / size);
   const [smallSize, smallUnit] = units[at + 1] ?? [1000, 's'];
-  const rest = Math.floor((ms - whole * size) / smallSize);
+  const rest = Math.floor((wholeMs - whole * size) / smallSize);
   return rest === 0 ? `${whole}${unit}` : `${whole}${unit} ${rest}${smallUnit}`;
 }
 

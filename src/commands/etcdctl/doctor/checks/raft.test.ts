@@ -119,6 +119,19 @@ test('proposals that wait at both looks, and those that failed in between', () =
   assert.equal(failed.seen, 'm1: 1 proposal failed in the last 1s');
 });
 
+test('a learner is behind as long as it is new: that is no lag', () => {
+  const facts = withStatus(healthyFacts(), 2, { isLearner: true, appliedIndex: 1 });
+  assert.equal(raftLag(facts, thresholds).seen, 'index 10000; behind: m1 0, m2 0');
+});
+
+test('requests that were refused for want of memory between the looks', () => {
+  const total = (value: number) => metricsOf({ etcd_server_admission_refused_total: value });
+  const { result, seen } = proposals(withMetrics(healthyFacts(), 1, total(5), total(7)), thresholds);
+  assert.equal(result, 'WARN');
+  assert.equal(seen, 'm2: 2 requests refused for want of memory in the last 1s');
+  assert.equal(proposals(withMetrics(healthyFacts(), 1, total(5)), thresholds).result, 'OK');
+});
+
 test('without anybody, or without metrics, nothing is known', () => {
   const alone = withSilent(healthyFacts(1), 0);
   for (const check of [leader, raftLag, proposals]) assert.equal(check(alone, thresholds).result, 'SKIP');

@@ -1,7 +1,7 @@
 /** Whether the members agree on who leads, and keep up. */
 import type { Facts } from '../facts.ts';
 import { type Complaint, type Figure, skipped, type Verdict, verdictOf } from '../finding.ts';
-import { answerOf, etcdctl, hexId, labelOf, membersOf, subjectsOf } from '../subjects.ts';
+import { answerOf, etcdctl, hexId, isVoter, labelOf, membersOf, subjectsOf } from '../subjects.ts';
 import { raftLagFail, type Thresholds } from '../thresholds.ts';
 import { counted, humanMs } from '../words.ts';
 
@@ -78,12 +78,15 @@ export function raftLag(facts: Facts, { maxRaftLag }: Thresholds): Verdict {
   const subjects = subjectsOf(facts);
   if (subjects.length === 0) return skipped('no member answers');
   const reached = Math.max(...subjects.map(({ before }) => before.index));
-  const lags = subjects.map(({ label, endpoint, status }) => ({
-    label,
-    url: endpoint.url,
-    received: Math.max(0, reached - status.index),
-    applied: Math.max(0, reached - status.appliedIndex),
-  }));
+  // How far a learner is behind is a matter of its own.
+  const lags = subjects
+    .filter(({ status }) => isVoter(status))
+    .map(({ label, endpoint, status }) => ({
+      label,
+      url: endpoint.url,
+      received: Math.max(0, reached - status.index),
+      applied: Math.max(0, reached - status.appliedIndex),
+    }));
   const complaints = lags
     .filter(({ applied }) => applied > maxRaftLag || applied >= raftLagFail)
     .map(
@@ -116,6 +119,14 @@ export function proposals(facts: Facts, { maxPendingProposals }: Thresholds): Ve
       if (pending > maxPendingProposals)
         complaints.push({ result: 'WARN', text: `${label}: ${counted(pending, 'proposal')} wait`, next: look });
     }
+    // Ours alone tells of it.
+    const [refusedBefore, refusedLater] = both('etcd_server_admission_refused_total');
+    if (refusedBefore !== undefined && refusedLater !== undefined && refusedLater > refusedBefore)
+      complaints.push({
+        result: 'WARN',
+        text: `${label}: ${counted(refusedLater - refusedBefore, 'request')} refused for want of memory in the last ${humanMs(facts.betweenMs)}`,
+        next: [etcdctl(facts, 'endpoint status -w table', { endpoint: endpoint.url })],
+      });
     if (failedBefore !== undefined && failedLater !== undefined) {
       figures.push({ name: 'proposals_failed_total', value: failedLater, of: label });
       const failed = failedLater - failedBefore;
