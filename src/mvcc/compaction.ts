@@ -5,7 +5,7 @@
 import type { KeyTree } from './key-tree.ts';
 import { isMostlyDead, type SegmentWriter } from './segments.ts';
 import { SharedLog } from './shared-log.ts';
-import { Version } from './version.ts';
+import { createVersion, type Version } from './version.ts';
 
 /** What a compaction works on; the store's own, and changing under it. */
 export interface CompactionTarget {
@@ -84,13 +84,13 @@ export class Compaction {
     if (version === undefined || version.main > this.revision) return undefined;
     this.#at++;
     const kept = this.#keptOf(target, version.key);
-    const bytes = version.end - version.start;
+    const bytes = version.recordBytes;
     // It may be a copy.
     const isKept = kept?.main === version.main && kept.sub === version.sub;
     this.#witness?.sees(version, isKept);
     if (isKept) this.#left.push(kept);
     else {
-      version.segment.live -= bytes;
+      version.segment.live -= version.storedBytes;
       this.#droppedBytes += bytes;
     }
     return bytes;
@@ -136,12 +136,12 @@ export class Compaction {
     let below: Version | undefined;
     let end: Version | undefined;
     for (const version of shared.reverse()) {
-      const { key, main, sub, tombstone, segment, start, end: recordEnd } = version;
-      below = new Version(key, main, sub, tombstone, below, segment, start, recordEnd);
+      const { main, tombstone, segment, start } = version;
+      below = createVersion(main, tombstone, segment, start, below);
       end ??= below;
       if (main > this.revision) this.#copies.set(version, below);
     }
-    if (own === undefined) tree.set(below!);
+    if (own === undefined) tree.set(below!.key, below!);
     else own.previous = below;
     return end!;
   }
@@ -149,14 +149,13 @@ export class Compaction {
 
 /** @returns how many bytes had to be moved */
 function vacuum(version: Version, segments: SegmentWriter): number {
-  const { segment, start, end } = version;
+  const { segment, start } = version;
   if (!isMostlyDead(segment)) return 0;
-  const length = end - start;
+  const length = version.storedBytes;
   const fresh = segments.reserve(length);
-  segment.bytes.copy(fresh.bytes, fresh.used - length, start, end);
-  version.segment = fresh;
-  version.end = fresh.used;
-  version.start = fresh.used - length;
+  const target = fresh.used - length;
+  segment.bytes.copy(fresh.bytes, target, start, start + length);
+  version.moveTo(fresh, target);
   segment.live -= length;
   return length;
 }

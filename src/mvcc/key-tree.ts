@@ -1,12 +1,14 @@
 /**
  * The index: a B+ tree from keys to their newest versions, that forks in constant time. A node belongs to the tree that made it;
  * another tree that shares it copies it before writing. Each node counts the live keys below it, so that counting a range of
- * the current revision costs a walk down two edges.
+ * the current revision costs a walk down two edges. Leaves have no keys: those stand in the records.
  */
 import { assert } from '#std/assert.ts';
-import type { Version } from './version.ts';
+import { keyLength, type Version } from './version.ts';
 
-const entriesMax = 64;
+const childrenMax = 64;
+/** Fewer: to find a key among them, records are read. */
+const headsMax = 32;
 
 /** Whoever may write to a node in place. */
 type Owner = object;
@@ -14,7 +16,6 @@ type Owner = object;
 interface Leaf {
   readonly owner: Owner;
   readonly children: undefined;
-  readonly keys: string[];
   readonly heads: Version[];
   live: number;
 }
@@ -34,9 +35,13 @@ export class KeyTree {
   #root: Node;
   /** Keys in the tree, those whose newest version is a tombstone too. */
   size = 0;
+  /** Where {@link get} has last looked, as long as nothing has changed: whoever sets a key has asked for it just before. */
+  #seenLeaf: Leaf | undefined;
+  #seenKey = '';
+  #seenAt = 0;
 
   constructor() {
-    this.#root = { owner: this.#owner, children: undefined, keys: [], heads: [], live: 0 };
+    this.#root = { owner: this.#owner, children: undefined, heads: [], live: 0 };
   }
 
   /** Both trees go on as if they were copies. */
@@ -51,13 +56,18 @@ export class KeyTree {
   get(key: string): Version | undefined {
     let node = this.#root;
     while (node.children !== undefined) node = node.children[childIndex(node.keys, key)]!;
-    const at = lowerBound(node.keys, key);
-    return node.keys[at] === key ? node.heads[at] : undefined;
+    const at = find(node.heads, key);
+    this.#seenLeaf = node;
+    this.#seenKey = key;
+    this.#seenAt = at;
+    return node.heads[at];
   }
 
-  set(head: Version): void {
+  /** @param key the head's */
+  set(key: string, head: Version): void {
     this.#root = this.#own(this.#root);
-    const split = this.#insert(this.#root, head);
+    const split = this.#insert(this.#root, key, head);
+    this.#seenLeaf = undefined;
     if (split === undefined) return;
     const live = this.#root.live + split.node.live;
     this.#root = { owner: this.#owner, keys: [split.key], children: [this.#root, split.node], live };
@@ -65,6 +75,7 @@ export class KeyTree {
 
   delete(key: string): void {
     this.#root = this.#own(this.#root);
+    this.#seenLeaf = undefined;
     this.#remove(this.#root, key);
     while (this.#root.children?.length === 1) this.#root = this.#root.children[0]!;
   }
@@ -84,50 +95,43 @@ export class KeyTree {
     if (node.owner === this.#owner) return node;
     const copy =
       node.children === undefined
-        ? { ...node, owner: this.#owner, keys: node.keys.slice(), heads: node.heads.slice() }
+        ? { ...node, owner: this.#owner, heads: node.heads.slice() }
         : { ...node, owner: this.#owner, keys: node.keys.slice(), children: node.children.slice() };
     return copy as N;
   }
 
   /** Puts a head into an owned node. Gives the right half when the node had to be split. */
-  #insert(node: Node, head: Version): { key: string; node: Node } | undefined {
-    const { key } = head;
+  #insert(node: Node, key: string, head: Version): { key: string; node: Node } | undefined {
     if (node.children === undefined) {
-      const at = lowerBound(node.keys, key);
-      if (node.keys[at] === key) {
-        node.live += liveOf(head) - liveOf(node.heads[at]!);
-        node.heads[at] = head;
+      const { heads } = node;
+      const found = node === this.#seenLeaf && key === this.#seenKey ? this.#seenAt : find(heads, key);
+      if (found >= 0) {
+        node.live += liveOf(head) - liveOf(heads[found]!);
+        heads[found] = head;
         return undefined;
       }
-      node.keys.splice(at, 0, key);
-      node.heads.splice(at, 0, head);
+      const at = ~found;
+      heads.splice(at, 0, head);
       node.live += liveOf(head);
       this.size++;
-      if (node.keys.length <= entriesMax) return undefined;
+      if (heads.length <= headsMax) return undefined;
       // Keys that come in order fill their nodes.
-      const middle = at === node.keys.length - 1 ? at : node.keys.length >> 1;
-      const heads = node.heads.splice(middle);
-      const right: Leaf = {
-        owner: this.#owner,
-        children: undefined,
-        keys: node.keys.splice(middle),
-        heads,
-        live: heads.reduce((live, version) => live + liveOf(version), 0),
-      };
-      node.live -= right.live;
-      return { key: right.keys[0]!, node: right };
+      const right = heads.splice(at === heads.length - 1 ? at : heads.length >> 1);
+      const live = right.reduce((sum, version) => sum + liveOf(version), 0);
+      node.live -= live;
+      return { key: right[0]!.key, node: { owner: this.#owner, children: undefined, heads: right, live } };
     }
     const at = childIndex(node.keys, key);
     const child = this.#own(node.children[at]!);
     node.children[at] = child;
     const before = child.live;
-    const split = this.#insert(child, head);
+    const split = this.#insert(child, key, head);
     node.live += child.live - before;
     if (split === undefined) return undefined;
     node.live += split.node.live;
     node.keys.splice(at, 0, split.key);
     node.children.splice(at + 1, 0, split.node);
-    if (node.children.length <= entriesMax) return undefined;
+    if (node.children.length <= childrenMax) return undefined;
     const middle = at === node.keys.length - 1 ? node.children.length - 2 : node.children.length >> 1;
     const children = node.children.splice(middle);
     const keys = node.keys.splice(middle);
@@ -144,10 +148,9 @@ export class KeyTree {
   /** Takes a key out of an owned node. Empty nodes go; thin ones stay. */
   #remove(node: Node, key: string): void {
     if (node.children === undefined) {
-      const at = lowerBound(node.keys, key);
-      assert(node.keys[at] === key, 'a key that is removed is there');
+      const at = find(node.heads, key);
+      assert(at >= 0, 'a key that is removed is there');
       node.live -= liveOf(node.heads[at]!);
-      node.keys.splice(at, 1);
       node.heads.splice(at, 1);
       this.size--;
       return;
@@ -158,7 +161,7 @@ export class KeyTree {
     const before = child.live;
     this.#remove(child, key);
     node.live += child.live - before;
-    const empty = child.children === undefined ? child.keys.length === 0 : child.children.length === 0;
+    const empty = child.children === undefined ? child.heads.length === 0 : child.children.length === 0;
     if (!empty || node.children.length === 1) return;
     node.children.splice(at, 1);
     node.keys.splice(at === 0 ? 0 : at - 1, 1);
@@ -169,16 +172,42 @@ function liveOf(head: Version): number {
   return head.tombstone ? 0 : 1;
 }
 
-/** First index whose key is not before `key`. */
-function lowerBound(keys: readonly string[], key: string): number {
+/**
+ * Where the version of a key stands among heads in order; when it is not there, the bitwise complement of where it would. What
+ * a key shares with those on both sides of where it must stand, it shares with all between: that much is not compared again.
+ */
+function find(heads: readonly Version[], key: string): number {
   let low = 0;
-  let high = keys.length;
+  let high = heads.length;
+  let sharedLow = 0;
+  let sharedHigh = 0;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (keys[middle]! < key) low = middle + 1;
-    else high = middle;
+    const head = heads[middle]!;
+    const { bytes } = head.segment;
+    const start = head.keyStart;
+    const length = keyLength(bytes, start);
+    const most = Math.min(length, key.length);
+    let shared = Math.min(sharedLow, sharedHigh);
+    while (shared < most && bytes[start + shared] === key.charCodeAt(shared)) shared++;
+    const order = shared < most ? bytes[start + shared]! - key.charCodeAt(shared) : length - key.length;
+    if (order === 0) return middle;
+    if (order < 0) {
+      low = middle + 1;
+      sharedLow = shared;
+    } else {
+      high = middle;
+      sharedHigh = shared;
+    }
   }
-  return low;
+  return ~low;
+}
+
+/** First index whose key is not before `key`. */
+function lowerBound(heads: readonly Version[], key: string): number {
+  if (key === '') return 0;
+  const found = find(heads, key);
+  return found < 0 ? ~found : found;
 }
 
 /** The child that holds `key`. */
@@ -195,17 +224,18 @@ function childIndex(keys: readonly string[], key: string): number {
 
 function scanNode(node: Node, from: string, to: string | undefined, visit: (head: Version) => boolean): boolean {
   if (node.children === undefined) {
-    const { keys, heads } = node;
-    for (let i = lowerBound(keys, from); i < keys.length; i++) {
-      if (to !== undefined && keys[i]! >= to) return false;
-      if (!visit(heads[i]!)) return false;
-    }
-    return true;
+    const { heads } = node;
+    const end = to === undefined ? heads.length : lowerBound(heads, to);
+    for (let i = lowerBound(heads, from); i < end; i++) if (!visit(heads[i]!)) return false;
+    return end === heads.length;
   }
   const { keys, children } = node;
-  for (let i = childIndex(keys, from); i < children.length; i++) {
+  const first = childIndex(keys, from);
+  for (let i = first; i < children.length; i++) {
     if (i > 0 && to !== undefined && keys[i - 1]! >= to) return false;
-    if (!scanNode(children[i]!, from, to, visit)) return false;
+    // Only the children at the edges have to look where the range begins and ends.
+    const isBeforeEnd = i < keys.length && to !== undefined && keys[i]! <= to;
+    if (!scanNode(children[i]!, i === first ? from : '', isBeforeEnd ? undefined : to, visit)) return false;
   }
   return true;
 }
@@ -219,7 +249,7 @@ function liveBefore(root: Node, key: string): number {
     for (let i = 0; i < at; i++) live += node.children[i]!.live;
     node = node.children[at]!;
   }
-  const at = lowerBound(node.keys, key);
+  const at = lowerBound(node.heads, key);
   for (let i = 0; i < at; i++) live += liveOf(node.heads[i]!);
   return live;
 }

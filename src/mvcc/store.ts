@@ -6,11 +6,21 @@
 import { etcdError } from '#api-etcd/errors.ts';
 import { KeyValue } from '#api-etcd/gen/kv.ts';
 import { assert } from '#std/assert.ts';
+import { ProtobufError } from '#wire/protobuf/message.ts';
 import { Compaction, type CompactionWitness } from './compaction.ts';
 import { KeyTree } from './key-tree.ts';
 import { SegmentWriter } from './segments.ts';
 import { SharedLog } from './shared-log.ts';
-import { bytesOfKey, keyOf, Version, versionAt } from './version.ts';
+import {
+  beginsWithKey,
+  bytesOfKey,
+  createVersion,
+  keyOf,
+  storedBytes,
+  type Version,
+  versionAt,
+  writeHead,
+} from './version.ts';
 
 export interface KeyRange {
   readonly from: string;
@@ -184,8 +194,10 @@ export class Store {
   /** Deletes the live keys of a range. @returns what was deleted, in order of keys */
   deleteRange(range: KeyRange): readonly Version[] {
     const { versions } = this.range(range);
-    for (const version of versions)
-      this.#append(version.key, version, true, KeyValue.create({ key: bytesOfKey(version.key) }));
+    for (const version of versions) {
+      const { key } = version;
+      this.#append(key, version, true, KeyValue.create({ key: bytesOfKey(key) }));
+    }
     return versions;
   }
 
@@ -264,14 +276,18 @@ export class Store {
     return this.range({ from: '', to: undefined }).versions;
   }
 
-  /** Puts back a version that was read from a checkpoint; they must come in order of revision. */
+  /**
+   * Puts back a version that was read from a checkpoint; they must come in order of revision.
+   * @throws ProtobufError when the record is none
+   */
   restore(main: number, sub: number, tombstone: boolean, record: Uint8Array): void {
     const { key: keyBytes } = KeyValue.decode(record);
+    if (!beginsWithKey(record)) throw new ProtobufError('a record does not begin with its key');
     const key = keyOf(keyBytes);
-    const segment = this.#segments.reserve(record.length);
-    const end = segment.used;
-    segment.bytes.set(record, end - record.length);
-    this.#add(new Version(key, main, sub, tombstone, this.#tree.get(key), segment, end - record.length, end));
+    const segment = this.#segments.reserve(storedBytes(record.length));
+    const start = segment.used - storedBytes(record.length);
+    segment.bytes.set(record, writeHead(segment.bytes, start, record.length, sub));
+    this.#add(key, createVersion(main, tombstone, segment, start, this.#tree.get(key)));
     this.#main = Math.max(this.#main, main);
   }
 
@@ -287,17 +303,17 @@ export class Store {
     const changes = this.#changes;
     assert(changes !== undefined, 'changes happen inside a write');
     const length = KeyValue.size(record);
-    const segment = this.#segments.reserve(length);
-    const end = segment.used;
-    KeyValue.write(record, segment.bytes, end - length);
-    const version = new Version(key, this.#main + 1, changes.length, tombstone, head, segment, end - length, end);
-    this.#add(version);
+    const segment = this.#segments.reserve(storedBytes(length));
+    const start = segment.used - storedBytes(length);
+    KeyValue.write(record, segment.bytes, writeHead(segment.bytes, start, length, changes.length));
+    const version = createVersion(this.#main + 1, tombstone, segment, start, head);
+    this.#add(key, version);
     changes.push(version);
   }
 
-  #add(version: Version): void {
-    this.#tree.set(version);
+  #add(key: string, version: Version): void {
+    this.#tree.set(key, version);
     this.#log.push(version);
-    this.#recordBytes += version.end - version.start;
+    this.#recordBytes += version.recordBytes;
   }
 }

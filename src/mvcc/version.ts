@@ -1,65 +1,101 @@
 /**
  * One revision of one key: where its record stands, and the version before it. Records are encoded `mvccpb.KeyValue`s (a
- * tombstone's holds the key alone), the very bytes that etcd's backend file and its hash are made of.
+ * tombstone's holds the key alone), the very bytes that etcd's backend file and its hash are made of. A store holds millions of these:
+ * what the record says, its key above all, is read there and kept nowhere else.
  */
 import { KeyValue } from '#api-etcd/gen/kv.ts';
+import { assert } from '#std/assert.ts';
 import { Reader } from '#wire/protobuf/reader.ts';
 import type { Segment } from './segments.ts';
 
-/** Tags of `mvccpb.KeyValue`: field number and wire type. */
+/** Tags of `mvccpb.KeyValue`: field number and wire type. The key comes first. */
+const keyTag = (1 << 3) | 2;
 const createRevisionTag = (2 << 3) | 0;
 const versionTag = (4 << 3) | 0;
 
+/** Before a record in its segment: its length, and which change of its revision it is; 32 bits each. */
+const headBytes = 8;
+const subOffset = 4;
+/** Stands behind the head of an empty record, and is no part of it: an empty key can be read off that too. */
+const emptyKey = Buffer.of(keyTag, 0);
+
 export class Version {
-  /** The key, one character a byte: strings compare in the order of their bytes, and take a fraction of an array's memory. */
-  readonly key: string;
   readonly main: number;
-  /** `sub * 2 + tombstone`. */
-  readonly #subAndKind: number;
-  /** The version before this one; versions that compaction has dropped are cut off. */
-  previous: Version | undefined;
   /** Bytes never change; vacuuming moves a record to another segment. */
   segment: Segment;
-  start: number;
-  end: number;
+  /** `start * 2 + tombstone`. */
+  #placeAndKind: number;
 
-  constructor(
-    key: string,
-    main: number,
-    sub: number,
-    tombstone: boolean,
-    previous: Version | undefined,
-    segment: Segment,
-    start: number,
-    end: number,
-  ) {
-    this.key = key;
+  /** @param start where the head of the record stands, as {@link writeHead} has written it */
+  constructor(main: number, tombstone: boolean, segment: Segment, start: number) {
     this.main = main;
-    this.#subAndKind = sub * 2 + (tombstone ? 1 : 0);
-    this.previous = previous;
     this.segment = segment;
-    this.start = start;
-    this.end = end;
+    this.#placeAndKind = start * 2 + (tombstone ? 1 : 0);
   }
 
-  get sub(): number {
-    return this.#subAndKind >> 1;
+  /** The version before this one; versions that compaction has dropped are cut off. */
+  get previous(): Version | undefined {
+    return undefined;
+  }
+
+  set previous(version: Version | undefined) {
+    assert(version === undefined, 'the first version of a key stays the first');
   }
 
   get tombstone(): boolean {
-    return (this.#subAndKind & 1) === 1;
+    return (this.#placeAndKind & 1) === 1;
+  }
+
+  get start(): number {
+    return this.#placeAndKind >> 1;
+  }
+
+  moveTo(segment: Segment, start: number): void {
+    this.segment = segment;
+    this.#placeAndKind = start * 2 + (this.#placeAndKind & 1);
+  }
+
+  get sub(): number {
+    return this.segment.bytes.readUInt32LE(this.start + subOffset);
+  }
+
+  /** Length of the record. */
+  get recordBytes(): number {
+    return this.segment.bytes.readUInt32LE(this.start);
+  }
+
+  /** What it takes of its segment. */
+  get storedBytes(): number {
+    return storedBytes(this.recordBytes);
   }
 
   /** The encoded record; a view. */
   get record(): Buffer {
-    return this.segment.bytes.subarray(this.start, this.end);
+    const from = this.start + headBytes;
+    return this.segment.bytes.subarray(from, from + this.recordBytes);
+  }
+
+  /** One character a byte: strings compare in the order of their bytes. Made anew each time. */
+  get key(): string {
+    const { bytes } = this.segment;
+    const at = this.keyStart;
+    return latin1Slice.call(bytes, at, at + keyLength(bytes, at));
+  }
+
+  /** Where the key stands in the segment. */
+  get keyStart(): number {
+    const { bytes } = this.segment;
+    // Behind its tag stands its length.
+    let at = this.start + headBytes + 1;
+    while (bytes[at]! >= 0x80) at++;
+    return at + 1;
   }
 
   /** What the next version of the key counts on from: two fields of the record, read without the rest. */
   counts(): { readonly createRevision: number; readonly version: number } {
     const reader = new Reader(this.segment.bytes);
-    reader.position = this.start;
-    reader.end = this.end;
+    reader.position = this.start + headBytes;
+    reader.end = reader.position + this.recordBytes;
     let createRevision = 0;
     let version = 0;
     while (reader.position < reader.end) {
@@ -79,6 +115,62 @@ export class Version {
     const stored = KeyValue.decode(this.record);
     return this.tombstone ? KeyValue.create({ key: stored.key, modRevision: this.main }) : stored;
   }
+}
+
+/** Most keys have one version only: those need no room for one before. */
+class LaterVersion extends Version {
+  #previous: Version | undefined;
+
+  constructor(main: number, tombstone: boolean, segment: Segment, start: number, previous: Version) {
+    super(main, tombstone, segment, start);
+    this.#previous = previous;
+  }
+
+  override get previous(): Version | undefined {
+    return this.#previous;
+  }
+
+  override set previous(version: Version | undefined) {
+    this.#previous = version;
+  }
+}
+
+/** As the constructor of {@link Version}; the one before, if there is one, comes last. */
+export function createVersion(
+  main: number,
+  tombstone: boolean,
+  segment: Segment,
+  start: number,
+  previous: Version | undefined,
+): Version {
+  return previous === undefined
+    ? new Version(main, tombstone, segment, start)
+    : new LaterVersion(main, tombstone, segment, start, previous);
+}
+
+/** What a record of `length` bytes takes of a segment. */
+export function storedBytes(length: number): number {
+  return headBytes + (length === 0 ? emptyKey.length : length);
+}
+
+/** Writes what stands before a record of `length` bytes, the `sub`th change of its revision. @returns where the record belongs */
+export function writeHead(bytes: Buffer, start: number, length: number, sub: number): number {
+  bytes.writeUInt32LE(length, start);
+  const at = bytes.writeUInt32LE(sub, start + subOffset);
+  if (length === 0) bytes.set(emptyKey, at);
+  return at;
+}
+
+/** Whether the key can be read off a record: it stands first, as everybody writes it; or there is none. */
+export function beginsWithKey(record: Uint8Array): boolean {
+  return record.length === 0 || record[0] === keyTag;
+}
+
+/** Length of the key that begins at `start`: the varint before it. The tag before that is less than any but its last byte. */
+export function keyLength(bytes: Buffer, start: number): number {
+  let length = bytes[start - 1]!;
+  for (let at = start - 2; bytes[at]! >= 0x80; at--) length = length * 128 + (bytes[at]! & 0x7f);
+  return length;
 }
 
 /** The version of a key that a reader at `revision` sees, a tombstone too. */

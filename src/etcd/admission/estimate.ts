@@ -121,7 +121,7 @@ function sizeOfTxn({ compare, success, failure }: TxnRequest): number {
 
 function ofKey(store: Store, key: string): number {
   const version = store.get(key);
-  return version === undefined ? 0 : keyBytes + version.end - version.start;
+  return version === undefined ? 0 : keyBytes + version.recordBytes;
 }
 
 /** By what a record takes on average. */

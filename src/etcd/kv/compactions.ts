@@ -13,7 +13,7 @@ export interface CompactionPace {
   readonly onFinished?: (revision: number) => void;
 }
 
-const versionsPerTurnDefault = 2000;
+const versionsPerTurnDefault = 1000;
 
 export class Compactions implements Disposable {
   readonly hashes = new CompactionHashes();

@@ -34,7 +34,7 @@ function* hashSteps(store: Store, revision: number): Generator<void, KvHash> {
   let left = recordsPerTurn;
   for (const version of store.all()) {
     if (version.main > hashRevision) break;
-    left -= 1 + (version.end - version.start) / bytesPerRecord;
+    left -= 1 + version.recordBytes / bytesPerRecord;
     if (left <= 0) {
       left = recordsPerTurn;
       yield;

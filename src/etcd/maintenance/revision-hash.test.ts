@@ -123,8 +123,8 @@ test('no step shows a witness more than its share of bytes, however large record
   for (let i = 0; i < 20; i++) put(store, 'k', 'x'.repeat(512 * 100));
   let bytesInStep = 0;
   const witness = {
-    sees: ({ start, end }: { readonly start: number; readonly end: number }) => {
-      bytesInStep += end - start;
+    sees: ({ recordBytes }: { readonly recordBytes: number }) => {
+      bytesInStep += recordBytes;
     },
     done() {},
   };

@@ -50,7 +50,7 @@ test('each watcher is told what it wants, once, and nothing after it has left', 
     hub.notify(changes, -1);
     const wanted = here.flatMap((watcher) =>
       changes
-        .filter((change) => watcher.wants(change))
+        .filter((change) => watcher.wants(change, change.key))
         .map((change) => `${watcher.id} ${change.key} ${change.main} ${change.tombstone}`),
     );
     assert.deepEqual(told.splice(0).sort(), wanted.sort());

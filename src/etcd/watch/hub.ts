@@ -75,14 +75,14 @@ export class WatchHub {
     if (changes.length === 0 || this.watcherCount === 0) return;
     const told: Watcher[] = [];
     for (const change of changes) {
+      const { key } = change;
       const collect = (watcher: Watcher) => {
-        if (!watcher.wants(change)) return;
+        if (!watcher.wants(change, key)) return;
         if (watcher.told === undefined) {
           watcher.told = [change];
           told.push(watcher);
         } else watcher.told.push(change);
       };
-      const { key } = change;
       const ofKey = this.#byKey.get(key);
       if (ofKey instanceof Watcher) collect(ofKey);
       else ofKey?.forEach(collect);

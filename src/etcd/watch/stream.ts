@@ -268,7 +268,7 @@ export class ServerWatchStream implements WatcherOwner {
       return;
     }
     const { versions, next } = store.changes(watcher.nextRevision, current, catchUpRevisionsMax);
-    const changes = versions.filter((version) => watcher.wants(version));
+    const changes = versions.filter((version) => watcher.wants(version, version.key));
     // A start in the future stays there, even when the leader's state, not that far on, takes the place of ours.
     watcher.nextRevision = Math.max(watcher.nextRevision, next);
     if (changes.length > 0) this.#sendEvents(watcher, current, changes, new EventCache(store.compactRevision));

@@ -105,8 +105,8 @@ export class Watcher {
     this.#flags = is ? this.#flags | Flag.busy : this.#flags & ~Flag.busy;
   }
 
-  /** Whether a change is for it (of that revision, of that key, of that kind). */
-  wants({ main, key, tombstone }: Version): boolean {
+  /** Whether a change is for it (of that revision, of that key, of that kind). @param key the change's */
+  wants({ main, tombstone }: Version, key: string): boolean {
     if (main < this.nextRevision || (this.#flags & (tombstone ? Flag.noDelete : Flag.noPut)) !== 0) return false;
     if (this.isOneKey) return key === this.from;
     return key >= this.from && (this.to === undefined || key < this.to);
