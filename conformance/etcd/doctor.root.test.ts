@@ -274,3 +274,32 @@ for (const [who, command] of Object.entries(servers))
       rmSync(folder, { recursive: true, force: true });
     }
   });
+
+for (const kind of ['ours', 'reference'] as const satisfies readonly Kind[])
+  test(`where the peer port of ${kind} lets nobody in, clocks are read from the Date header`, { timeout }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'doctor-clock-'));
+    try {
+      const file = (name: string, text: string) => {
+        writeFileSync(join(folder, name), text);
+        return join(folder, name);
+      };
+      const authority = await createAuthority({ commonName: 'peer-ca' }, { clock: systemClock, prng: systemPrng() });
+      const pair = await authority.issue({
+        commonName: 'peer',
+        usages: ['server', 'client'],
+        ipAddresses: ['127.0.0.1'],
+      });
+      await using cluster = await EtcdCluster.start(
+        [kind],
+        [
+          ...['--peer-cert-file', file('peer.crt', pair.certificate), '--peer-key-file', file('peer.key', pair.key)],
+          ...['--peer-trusted-ca-file', file('ca.crt', authority.certificate), '--peer-client-cert-auth'],
+        ],
+      );
+      const clock = (await doctor(cluster.members[0]!)).check('clock');
+      assert.equal(clock.result, 'OK', clock.seen);
+      assert.match(clock.seen, /^ahead of this machine: m0 .* \(by the Date header, to the second\)$/);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });

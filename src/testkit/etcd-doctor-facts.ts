@@ -37,6 +37,7 @@ export function healthyFacts(count = 3): Facts {
     certificateFiles: [],
     backup: undefined,
     command: 'wherry etcdctl',
+    user: undefined,
   };
 }
 

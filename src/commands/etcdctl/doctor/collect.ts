@@ -69,6 +69,7 @@ export async function collect(session: Session, options: CollectOptions): Promis
     certificateFiles: certificateFilesOf(session),
     backup,
     command: commandOf(session),
+    user: userOf(session),
   };
 }
 
@@ -130,19 +131,22 @@ function certificateFilesOf({ flags }: Session): readonly CertificateFileFacts[]
   });
 }
 
-/** Never with a password: whoever types the command is asked for it. */
 function commandOf({ flags }: Session): string {
   const given = ['cacert', 'cert', 'key'].flatMap((name) => {
     const value = flags.string(name);
     return value === undefined || value === '' ? [] : [`--${name} ${quoted(value)}`];
   });
-  const user = flags.string('user')?.split(':')[0];
   return [
     'wherry etcdctl',
     ...given,
     ...(flags.bool('insecure-skip-tls-verify') ? ['--insecure-skip-tls-verify'] : []),
-    ...(user ? [`--user ${quoted(user)}`] : []),
+    ...(flags.bool('insecure-transport') ? [] : ['--insecure-transport=false']),
   ].join(' ');
+}
+
+function userOf({ flags }: Session): string | undefined {
+  const name = flags.string('user')?.split(':')[0];
+  return name === undefined || name === '' ? undefined : quoted(name);
 }
 
 function quoted(word: string): string {

@@ -137,6 +137,8 @@ export interface Facts {
   readonly certificateFiles: readonly CertificateFileFacts[];
   /** Undefined when no folder was named. */
   readonly backup: BackupFacts | undefined;
-  /** What stands before `--endpoints` in a command that goes on from here: `wherry etcdctl` with the flags of TLS and user. */
+  /** How a command that goes on from here begins: `wherry etcdctl` with the flags of TLS. */
   readonly command: string;
+  /** As it is typed behind `--user`, never with a password: whoever types it is asked for that. */
+  readonly user: string | undefined;
 }

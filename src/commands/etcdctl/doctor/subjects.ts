@@ -68,6 +68,7 @@ export function etcdctl(
   command: string,
   { endpoint, when }: { endpoint?: string; when?: string } = {},
 ): Next {
-  const text = `${facts.command} --endpoints ${endpoint ?? anyEndpoint(facts)} ${command}`;
+  const user = facts.user === undefined ? '' : ` --user ${facts.user}`;
+  const text = `${facts.command}${user} --endpoints ${endpoint ?? anyEndpoint(facts)} ${command}`;
   return when === undefined ? { command: text } : { command: text, when };
 }

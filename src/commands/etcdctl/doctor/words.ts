@@ -29,8 +29,8 @@ export function percent(ratio: number): string {
 }
 
 /** `1 member`, `2 members`. */
-export function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
+export function counted(count: number, what: string, many = `${what}s`): string {
+  return `${count} ${count === 1 ? what : many}`;
 }
 
 function trimmed(value: number, digits: number): string {

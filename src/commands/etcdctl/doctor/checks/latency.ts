@@ -77,18 +77,17 @@ const onTheDisk: Next = { command: 'iostat -x 1 5', when: 'on its machine' };
 
 export function peerLatency(facts: Facts, { maxRoundTripSeconds }: Thresholds): Verdict {
   const metric = 'etcd_network_peer_round_trip_time_seconds';
-  const measured: (Measured & { readonly from: string })[] = [];
+  const measured: Measured[] = [];
   for (const subject of subjectsOf(facts)) {
     const metrics = answerOf(subject.endpoint.metricsLater) ?? answerOf(subject.endpoint.metrics);
     for (const to of metrics?.labelValues(metric, 'To') ?? []) {
-      const known = /^[0-9a-f]+$/.test(to) ? facts.members : undefined;
-      const id = known === undefined ? undefined : BigInt(`0x${to}`);
+      const id = /^[0-9a-f]+$/.test(to) ? BigInt(`0x${to}`) : undefined;
       // Counters of a peer stay when it is removed.
-      if (id === undefined || (known?.kind === 'answered' && !known.value.some((member) => member.id === id))) continue;
+      if (id === undefined || !isMember(facts, id)) continue;
       const [now, before] = histogramsOf(subject, metric, ['To', to]);
       if (now === undefined) continue;
       const label = `${subject.label} to ${labelOf(facts, id)}`;
-      measured.push({ ...measure(facts, label, 'round_trip', now, before), from: subject.label });
+      measured.push(measure(facts, label, 'round_trip', now, before));
     }
   }
   if (measured.length === 0)
@@ -115,6 +114,12 @@ export function peerLatency(facts: Facts, { maxRoundTripSeconds }: Thresholds): 
   );
 }
 
+/** Where the members are not known, everybody is one. */
+function isMember({ members }: Facts, id: bigint): boolean {
+  return members.kind !== 'answered' || members.value.some((member) => member.id === id);
+}
+
+/** The newest there is, and what it was before. */
 function histogramsOf({ endpoint }: Subject, name: string, label?: readonly [string, string]) {
   const [first, later] = [answerOf(endpoint.metrics), answerOf(endpoint.metricsLater)];
   const before = first?.histogram(name, label);

@@ -93,7 +93,7 @@ test('nobody answers', () => {
 
 test('whoever asks has no name, and authentication is on', () => {
   const denied = { kind: 'denied', why: 'etcdserver: user name is empty' } as const;
-  const facts = withEndpoint({ ...healthyFacts(1), members: denied, command: 'wherry etcdctl --user bob' }, 0, {
+  const facts = withEndpoint({ ...healthyFacts(1), members: denied, user: 'bob' }, 0, {
     status: denied,
     read: denied,
   });

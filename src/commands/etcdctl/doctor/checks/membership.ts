@@ -29,8 +29,7 @@ export function members(facts: Facts): Verdict {
     if (denied === undefined)
       fail(`no member answers (${reasons})`, etcdctl(facts, 'endpoint health', { when: 'on the machine of a member' }));
     else {
-      const command = `${facts.command.replace(/ --user \S+/, '')} --user root`;
-      const next = etcdctl({ ...facts, command }, 'doctor', { endpoint: denied.url });
+      const next = etcdctl({ ...facts, user: 'root' }, 'doctor', { endpoint: denied.url });
       fail(`members answer nobody without a user's name, or not this one (${reasons})`, next);
     }
   } else if (facts.members.kind !== 'answered')
@@ -169,7 +168,7 @@ export function learners(facts: Facts): Verdict {
     const ready = its.status.appliedIndex >= readyRatio * reached;
     complaints.push({
       result: 'WARN',
-      text: `${label} has no vote: ${behind === 0 ? 'it has caught up' : `${counted(behind, 'entr').replace(/entrs?$/, behind === 1 ? 'entry' : 'entries')} behind`}`,
+      text: `${label} has no vote: ${behind === 0 ? 'it has caught up' : `${counted(behind, 'entry', 'entries')} behind`}`,
       next: [ready ? promote : { ...promote, when: 'it has caught up' }],
     });
   }
@@ -212,7 +211,7 @@ export function clientUrls(facts: Facts): Verdict {
         text: `${url} was given, and does not answer: ${status.why}`,
         next: [etcdctl(facts, 'member list -w table')],
       });
-  return verdictOf(complaints, `${counted(urls.length, 'address')} advertised`.replace('addresss', 'addresses'), [
+  return verdictOf(complaints, `${counted(urls.length, 'address', 'addresses')} advertised`, [
     { name: 'client_urls', value: urls.length },
   ]);
 }
