@@ -7,6 +7,7 @@ import { KeyValue } from '#api-etcd/gen/kv.ts';
 import { assert } from '#std/assert.ts';
 import { Reader } from '#wire/protobuf/reader.ts';
 import type { Segment } from './segments.ts';
+import { StoredKeyValue } from './stored-key-value.ts';
 
 /** Tags of `mvccpb.KeyValue`: field number and wire type. The key comes first. */
 const keyTag = (1 << 3) | 2;
@@ -110,9 +111,9 @@ export class Version {
     return { createRevision, version };
   }
 
-  /** The key and value as clients see them. A tombstone has the key and the revision of the delete. */
+  /** The key and value as clients see them, read when somebody looks. A tombstone has the key and the revision of the delete. */
   keyValue(): KeyValue {
-    const stored = KeyValue.decode(this.record);
+    const stored = new StoredKeyValue(this.segment.bytes, this.start, this.end);
     return this.tombstone ? KeyValue.create({ key: stored.key, modRevision: this.main }) : stored;
   }
 }

@@ -48,6 +48,7 @@ export function emitFile(context: EmitContext): string {
   if (file.services.length > 0) head.push("import type { Method } from '#wire/grpc/service.ts';");
   // Under another name: raftpb has a MessageType of its own.
   head.push("import type { MessageType as Codec } from '#wire/protobuf/message.ts';");
+  if (/\bEncoded\b/.test(text)) head.push("import { Encoded } from '#wire/protobuf/encoded.ts';");
   if (/\bReader\b/.test(text)) head.push("import { Reader } from '#wire/protobuf/reader.ts';");
   if (/\bw\./.test(text)) head.push("import * as w from '#wire/protobuf/writer.ts';");
   for (const [path, names] of [...imported].sort())
@@ -108,6 +109,8 @@ function emitMessage(named: Named, { file, scope }: EmitContext, nameOf: (named:
 
   const sizeLines = fields.flatMap((field) => sizeCode(field));
   const writeLines = fields.flatMap((field) => writeCode(field));
+  // Whoever has the encoding already copies it: see `src/wire/protobuf/encoded.ts`.
+  const mayBeEncoded = message!.options.get('wherry.may_be_encoded') === 'true';
   const usesInit = properties.length > 0;
   lines.push(
     `export const ${identifier}: Codec<${identifier}> = {`,
@@ -122,9 +125,11 @@ function emitMessage(named: Named, { file, scope }: EmitContext, nameOf: (named:
     '    };',
     '  },',
     `  size(${fields.length > 0 ? 'm' : ''}) {`,
+    ...(mayBeEncoded ? ['    if (m instanceof Encoded) return m.encodedBytes;'] : []),
     ...(fields.length > 0 ? ['    let size = 0;', ...sizeLines, '    return size;'] : ['    return 0;']),
     '  },',
     fields.length > 0 ? '  write(m, target, offset) {' : '  write(_m, _target, offset) {',
+    ...(mayBeEncoded ? ['    if (m instanceof Encoded) return m.writeEncoded(target, offset);'] : []),
     ...(fields.length > 0 ? ['    let at = offset;', ...writeLines, '    return at;'] : ['    return offset;']),
     '  },',
     '  encode(m) {',

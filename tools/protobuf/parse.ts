@@ -31,6 +31,7 @@ export interface ProtoMessage {
   readonly fields: readonly ProtoField[];
   readonly messages: readonly ProtoMessage[];
   readonly enums: readonly ProtoEnum[];
+  readonly options: ReadonlyMap<string, string>;
   readonly comment: string;
 }
 
@@ -130,6 +131,7 @@ export function parseProto(path: string, source: string): ProtoFile {
     const fields: ProtoField[] = [];
     const messages: ProtoMessage[] = [];
     const enums: ProtoEnum[] = [];
+    const options = new Map<string, string>();
     expect('{');
     while (!accept('}')) {
       const token = tokens[at]!;
@@ -143,9 +145,14 @@ export function parseProto(path: string, source: string): ProtoFile {
           enums.push(enumeration(token.comment));
           break;
         case 'reserved':
-        case 'option':
           while (next().text !== ';');
           break;
+        case 'option': {
+          at++;
+          const [option, value] = setting();
+          options.set(option, value);
+          break;
+        }
         case 'oneof': {
           at++;
           const oneof = next().text;
@@ -163,7 +170,18 @@ export function parseProto(path: string, source: string): ProtoFile {
           fields.push(field('singular', undefined));
       }
     }
-    return { name, fields, messages, enums, comment };
+    return { name, fields, messages, enums, options, comment };
+  }
+
+  /** `NAME = VALUE;` or `(NAME) = VALUE;`. */
+  function setting(): [name: string, value: string] {
+    const parenthesized = accept('(');
+    const name = next().text;
+    if (parenthesized) expect(')');
+    expect('=');
+    const value = next().text;
+    expect(';');
+    return [name, value];
   }
 
   function enumeration(comment: string): ProtoEnum {

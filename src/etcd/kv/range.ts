@@ -1,5 +1,5 @@
 /** Range of the API over a store: revision filters, orders, limit, keys only. */
-import type { KeyValue } from '#api-etcd/gen/kv.ts';
+import { KeyValue } from '#api-etcd/gen/kv.ts';
 import {
   type RangeRequest,
   RangeRequest_SortOrder,
@@ -7,7 +7,7 @@ import {
   type RangeResponse,
 } from '#api-etcd/gen/rpc.ts';
 import { keyRange, type Store } from '#mvcc/store.ts';
-import { compareBytes, emptyBytes } from '#std/bytes.ts';
+import { compareBytes } from '#std/bytes.ts';
 import { headerAt } from '../header.ts';
 
 /** @throws RpcError OutOfRange for a compacted or future revision */
@@ -24,7 +24,10 @@ export function range(store: Store, request: RangeRequest): RangeResponse {
     sort(kvs, request);
   const more = limit > 0 && kvs.length > limit;
   if (more) kvs = kvs.slice(0, limit);
-  if (keysOnly) kvs = kvs.map((kv) => ({ ...kv, value: emptyBytes }));
+  if (keysOnly)
+    kvs = kvs.map(({ key, createRevision, modRevision, version, lease }) =>
+      KeyValue.create({ key, createRevision, modRevision, version, lease }),
+    );
   return { header: headerAt(found.revision), kvs, more, count: found.count };
 }
 
