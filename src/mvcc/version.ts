@@ -113,7 +113,8 @@ export class Version {
 
   /** The key and value as clients see them, read when somebody looks. A tombstone has the key and the revision of the delete. */
   keyValue(): KeyValue {
-    const stored = new StoredKeyValue(this.segment.bytes, this.start, this.end);
+    const from = this.start + headBytes;
+    const stored = new StoredKeyValue(this.segment.bytes, from, from + this.recordBytes);
     return this.tombstone ? KeyValue.create({ key: stored.key, modRevision: this.main }) : stored;
   }
 }

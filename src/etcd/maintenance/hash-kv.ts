@@ -44,7 +44,9 @@ function* hashSteps(store: Store, revision: number): Generator<void, KvHash> {
   return { hash: hash.value, compactRevision, hashRevision };
 }
 
-/** Whether a compaction at `revision` would keep the version. */
+/** Whether a compaction at `revision` would keep the version. While one is under way, a key may have copies of what the log still has as it was. */
 function isKept(store: Store, version: Version, revision: number): boolean {
-  return !version.tombstone && versionAt(store.newest(version.key), revision) === version;
+  if (version.tombstone) return false;
+  const current = versionAt(store.newest(version.key), revision);
+  return current !== undefined && current.main === version.main && current.sub === version.sub;
 }

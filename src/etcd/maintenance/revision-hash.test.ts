@@ -69,6 +69,28 @@ describe('a hash made while compacting is that of the store just before', () => 
     });
 });
 
+describe('in the middle of a compaction, with forks about that need what it cuts, the hash is what it was and will be', () => {
+  for (let seed = 1; seed <= 20; seed++)
+    test(`seed ${seed}`, async () => {
+      const prng = seededPrng(seed);
+      const store = new Store();
+      for (let i = 0; i < 80; i++) {
+        const key = `k${below(prng, 8)}`;
+        if (below(prng, 5) === 0) remove(store, key);
+        else put(store, key, `${i}`);
+      }
+      const forks = [store.fork()];
+      store.compact(store.revision - below(prng, 20));
+      const before = await hashOf(store);
+      while (store.compactStep(1 + below(prng, 4))) {
+        if (below(prng, 3) === 0) forks.push(store.fork());
+        assert.equal(await hashOf(store), before);
+      }
+      assert.equal(await hashOf(store), before);
+      for (const fork of forks.slice(1)) assert.equal(await hashOf(fork), before);
+    });
+});
+
 test('a compaction that was asked for while another was under way counts from the one asked for before it', async () => {
   const store = new Store();
   for (let i = 0; i < 20; i++) put(store, `k${i % 3}`, `${i}`);
