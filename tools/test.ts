@@ -1,12 +1,13 @@
 /**
  * `npm test`: every test that needs no special rights (`*.test.ts`). `--root` runs `*.root.test.ts` instead: those need root
- * and the reference packages, and run in a network and mount namespace of their own with loopback as the only interface, so that
- * no address of a test can leave the machine. `--changed` runs those that what has changed can break, `--times` prints the slowest files, `--verbose` each
+ * and the reference packages, and each file runs in a network and mount namespace of its own with loopback as the only interface, so that
+ * no address of a test can leave the machine, or be in another's way. Two files at a time. `--changed` runs those that what has changed can break, `--times` prints the slowest files, `--verbose` each
  * test. With CI=true a file that failed runs once more, alone: what passes only then hangs on the machine's load, and is still a bug.
  * Other arguments narrow the run to files whose path contains one of them.
  * Ends with one line, `N passed, N failed`.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { run } from 'node:test';
@@ -18,7 +19,7 @@ const slowestCount = 25;
 const secondTriesMax = 5;
 const root = new URL('..', import.meta.url).pathname;
 const wantsRoot = process.argv.includes('--root');
-if (wantsRoot && process.env['WHERRY_OWN_NETWORK'] === undefined) process.exit(enterOwnNetwork());
+const inOwnNetwork = process.env['WHERRY_OWN_NETWORK'] !== undefined;
 const needles = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 
 const generated = spawnSync(process.execPath, [join(root, 'tools/gen.ts')], { stdio: 'inherit' });
@@ -48,7 +49,7 @@ if (changed !== undefined) process.stdout.write(`${files.length} of ${all.length
 
 const verbose = process.argv.includes('--verbose');
 const fileMs = new Map<string, number>();
-const first = await runFiles(files, wantsRoot ? 1 : 2);
+const first = await runFiles(files, 2);
 let { passed, failed } = first;
 if (process.env['CI'] === 'true' && first.failedFiles.length > 0 && first.failedFiles.length <= secondTriesMax) {
   for (const file of first.failedFiles) {
@@ -89,8 +90,14 @@ async function runFiles(files: readonly string[], concurrency: number): Promise<
 }
 
 async function runFile(file: string): Promise<Counts> {
-  const counts: Counts = { passed: 0, failed: 0 };
   const startMs = performance.now();
+  const counts = wantsRoot && !inOwnNetwork ? await runInOwnNetwork(file) : await runHere(file);
+  fileMs.set(file, performance.now() - startMs);
+  return counts;
+}
+
+async function runHere(file: string): Promise<Counts> {
+  const counts: Counts = { passed: 0, failed: 0 };
   const stream = run({ files: [file], concurrency: 1, timeout: 10 * 60_000, cwd: root });
   stream.on('test:pass', ({ details, skip, todo }) => {
     if (details.type !== 'suite' && skip === undefined && todo === undefined) counts.passed++;
@@ -110,16 +117,24 @@ async function runFile(file: string): Promise<Counts> {
   if (verbose) stream.compose(spec).pipe(process.stdout);
   else stream.resume();
   await ended;
-  fileMs.set(file, performance.now() - startMs);
   return counts;
 }
 
-function enterOwnNetwork(): number {
-  const inside = ['ip link set lo up && exec "$0" "$@"', process.execPath, ...process.argv.slice(1)];
-  const result = spawnSync('unshare', ['--net', '--mount', '--propagation', 'private', 'sh', '-c', ...inside], {
-    stdio: 'inherit',
-    env: { ...process.env, WHERRY_OWN_NETWORK: '1' },
+/** The same program for one file, in namespaces of its own; its last line says how it went, what comes before is for people. */
+async function runInOwnNetwork(file: string): Promise<Counts> {
+  const own = ['--root', relative(root, file), ...(verbose ? ['--verbose'] : [])];
+  const inside = ['ip link set lo up && exec "$0" "$@"', process.execPath, process.argv[1]!, ...own];
+  const child = spawn('unshare', ['--net', '--mount', '--propagation', 'private', 'sh', '-c', ...inside], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, WHERRY_OWN_NETWORK: '1', CI: 'false' },
   });
-  if (result.error) throw result.error;
-  return result.status ?? 1;
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  await once(child, 'close');
+  const [last, said, passed, failed] = /(?:^|\n)((?:.*\n)*)(\d+) passed, (\d+) failed\n$/.exec(output) ?? [];
+  if (last === undefined) process.stdout.write(`FAILED ${relative(root, file)}: ended without a count\n`);
+  process.stdout.write(said ?? output);
+  return last === undefined ? { passed: 0, failed: 1 } : { passed: Number(passed), failed: Number(failed) };
 }
