@@ -174,7 +174,7 @@ export class Machine {
       const lease = leases.get(request.leaseRevoke.id);
       if (lease === undefined) throw etcdError('leaseNotFound');
       // In order of keys, so that every member makes the same revision of it.
-      for (const key of [...lease.keys].sort())
+      for (const key of [...lease.keys])
         deleteRange(this, { key: bytesOfKey(key), rangeEnd: new Uint8Array(0), prevKv: false });
       leases.remove(lease);
       return LeaseRevokeResponse.create({ header: headerAt(store.viewRevision) });

@@ -3,6 +3,7 @@
  * to `expiry.ts` alone.
  */
 import { etcdError } from '#api-etcd/errors.ts';
+import { SharedTree } from '#std/shared-tree.ts';
 
 /**
  * Seconds. A lease must outlive the election of a new leader, which gives it its whole time again: 1.5 election timeouts, rounded up, as
@@ -21,20 +22,44 @@ export interface Lease {
   readonly id: bigint;
   /** Seconds granted, never under {@link Leases.ttlMin}. */
   readonly ttl: number;
-  readonly keys: Set<string>;
+  /** In order. */
+  readonly keys: Iterable<string>;
+}
+
+/** Whoever may change a lease's keys in place: as in the trees, what another owner shares is copied first. */
+type Owner = object;
+
+class OwnedLease implements Lease {
+  readonly id: bigint;
+  readonly ttl: number;
+  readonly owner: Owner;
+  readonly tree: SharedTree<true>;
+
+  constructor(id: bigint, ttl: number, owner: Owner, tree: SharedTree<true>) {
+    this.id = id;
+    this.ttl = ttl;
+    this.owner = owner;
+    this.tree = tree;
+  }
+
+  get keys(): Iterable<string> {
+    return this.tree.keys();
+  }
 }
 
 export class Leases {
   /** Seconds: see {@link leaseTtlMin}. The same on all members that have the same election timeout. */
   ttlMin = leaseTtlMinDefault;
-  readonly #byId = new Map<bigint, Lease>();
-  readonly #byKey = new Map<string, Lease>();
+  #owner: Owner = {};
+  #byId = new SharedTree<OwnedLease>();
+  /** The id of the lease that each key hangs on. */
+  #idOfKey = new SharedTree<bigint>();
 
   get(id: bigint): Lease | undefined {
-    return this.#byId.get(id);
+    return this.#byId.get(nameOf(id));
   }
 
-  all(): IterableIterator<Lease> {
+  all(): Iterable<Lease> {
     return this.#byId.values();
   }
 
@@ -42,39 +67,52 @@ export class Leases {
   grant(id: bigint, ttl: number): Lease {
     if (id === 0n) throw etcdError('leaseNotFound');
     if (ttl > leaseTtlMax) throw etcdError('leaseTtlTooLarge');
-    if (this.#byId.has(id)) throw etcdError('leaseExists');
-    const lease = { id, ttl: Math.max(ttl, this.ttlMin), keys: new Set<string>() };
-    this.#byId.set(id, lease);
+    if (this.#byId.has(nameOf(id))) throw etcdError('leaseExists');
+    const lease = new OwnedLease(id, Math.max(ttl, this.ttlMin), this.#owner, new SharedTree());
+    this.#byId.set(nameOf(id), lease);
     return lease;
   }
 
   /** Forgets a lease. Its keys are the caller's to delete first. */
-  remove(lease: Lease): void {
-    for (const key of lease.keys) this.#byKey.delete(key);
-    this.#byId.delete(lease.id);
+  remove({ id, keys }: Lease): void {
+    for (const key of keys) this.#idOfKey.delete(key);
+    this.#byId.delete(nameOf(id));
   }
 
   /** The key hangs on the lease from now on (0 or one that is gone: on none). */
   attach(key: string, id: bigint): void {
-    const before = this.#byKey.get(key);
-    if (before !== undefined) {
-      before.keys.delete(key);
-      this.#byKey.delete(key);
+    const before = this.#idOfKey.get(key);
+    if (before === id) return;
+    if (before !== undefined) this.#own(before)?.tree.delete(key);
+    const lease = id === 0n ? undefined : this.#own(id);
+    if (lease === undefined) {
+      this.#idOfKey.delete(key);
+      return;
     }
-    const lease = id === 0n ? undefined : this.#byId.get(id);
-    if (lease === undefined) return;
-    lease.keys.add(key);
-    this.#byKey.set(key, lease);
+    lease.tree.set(key, true);
+    this.#idOfKey.set(key, id);
   }
 
+  /** Constant time, however many leases there are and keys hang on them. Both go on as if they were copies. */
   fork(): Leases {
     const fork = new Leases();
     fork.ttlMin = this.ttlMin;
-    for (const { id, ttl, keys } of this.#byId.values()) {
-      const lease = { id, ttl, keys: new Set(keys) };
-      fork.#byId.set(id, lease);
-      for (const key of keys) fork.#byKey.set(key, lease);
-    }
+    fork.#byId = this.#byId.fork();
+    fork.#idOfKey = this.#idOfKey.fork();
+    this.#owner = {};
     return fork;
   }
+
+  /** A lease whose keys may be changed. */
+  #own(id: bigint): OwnedLease | undefined {
+    const lease = this.#byId.get(nameOf(id));
+    if (lease === undefined || lease.owner === this.#owner) return lease;
+    const own = new OwnedLease(id, lease.ttl, this.#owner, lease.tree.fork());
+    this.#byId.set(nameOf(id), own);
+    return own;
+  }
+}
+
+function nameOf(id: bigint): string {
+  return id.toString(16);
 }

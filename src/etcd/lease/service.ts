@@ -85,7 +85,7 @@ export function timeToLive(member: Member, id: bigint, keys: boolean): LeaseTime
     id,
     ttl: Math.floor((member.expiry.remainingMs(id) ?? 0) / 1000),
     grantedTTL: lease.ttl,
-    keys: keys ? [...lease.keys].sort().map(bytesOfKey) : [],
+    keys: keys ? [...lease.keys].map(bytesOfKey) : [],
   };
 }
 
