@@ -60,7 +60,7 @@ export class KeyTree {
     this.#seenLeaf = node;
     this.#seenKey = key;
     this.#seenAt = at;
-    return node.heads[at];
+    return at < 0 ? undefined : node.heads[at];
   }
 
   /** @param key the head's */
