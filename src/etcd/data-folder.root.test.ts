@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isEtcdError } from '#api-etcd/errors.ts';
-import { KeyValue } from '#api-etcd/gen/kv.ts';
 import { Cluster, HashKVRequest, Maintenance } from '#api-etcd/gen/rpc.ts';
 import { createEtcdClient } from '#etcd-client/client.ts';
 import { systemClock } from '#host/clock.ts';
@@ -57,7 +56,7 @@ async function stateOf(channel: Channel): Promise<unknown> {
     hash,
     compactRevision: Math.max(compactRevision, 0),
     members: members.map(({ id, name }) => [id, name]),
-    kvs: all.kvs.map(KeyValue.create).map((kv) => ({ ...kv, key: utf8Decode(kv.key), value: utf8Decode(kv.value) })),
+    kvs: all.kvs.map(({ key, value, ...rest }) => ({ ...rest, key: utf8Decode(key), value: utf8Decode(value) })),
   };
 }
 

@@ -111,11 +111,16 @@ export class Version {
     return { createRevision, version };
   }
 
-  /** The key and value as clients see them, read when somebody looks. A tombstone has the key and the revision of the delete. */
+  /** The key and value as clients see them. A tombstone has the key and the revision of the delete. */
   keyValue(): KeyValue {
-    const from = this.start + headBytes;
-    const stored = new StoredKeyValue(this.segment.bytes, from, from + this.recordBytes);
+    const stored = KeyValue.decode(this.record);
     return this.tombstone ? KeyValue.create({ key: stored.key, modRevision: this.main }) : stored;
+  }
+
+  /** The same of a live version, for an answer that is encoded at once: read only when somebody looks at a field. */
+  stored(): StoredKeyValue {
+    const from = this.start + headBytes;
+    return new StoredKeyValue(this.segment.bytes, from, from + this.recordBytes);
   }
 }
 

@@ -26,6 +26,11 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** Milliseconds on the server's monotonic clock, when the caller gave a timeout. */
   readonly deadlineMs: number | undefined;
+  /**
+   * Answers are encoded as they are given, and nobody in this process ever sees them: they may have messages in them that are no plain objects
+   * (`#wire/protobuf/encoded.ts`).
+   */
+  readonly encodesAnswers?: boolean;
   /** Sent before the first message (at most once). */
   sendHeader(metadata: Metadata): void;
   /** Sent with the status. */

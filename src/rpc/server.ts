@@ -167,6 +167,7 @@ interface ServerCallOptions {
 }
 
 class ServerCall implements StreamHandler, InterceptedCall, Sink<unknown> {
+  readonly encodesAnswers = true;
   readonly peer: Peer;
   readonly deadlineMs: number | undefined;
   readonly #options: ServerCallOptions;

@@ -10,15 +10,20 @@ import { keyRange, type Store } from '#mvcc/store.ts';
 import { compareBytes } from '#std/bytes.ts';
 import { headerAt } from '../header.ts';
 
-/** @throws RpcError OutOfRange for a compacted or future revision */
-export function range(store: Store, request: RangeRequest): RangeResponse {
+/**
+ * @param isEncodedAtOnce nobody looks at the answer but its encoder
+ * @throws RpcError OutOfRange for a compacted or future revision
+ */
+export function range(store: Store, request: RangeRequest, isEncodedAtOnce = false): RangeResponse {
   const { key, rangeEnd, limit, revision, countOnly, keysOnly } = request;
   const filtered = hasRevisionFilters(request);
   // One more than asked for tells whether there is more; filters and orders need all. (A target without an order sorts what the
   // limit has left: that is upstream's answer too.)
   const fetched = isDefaultOrder(request) && !filtered && limit > 0 ? limit + 1 : 0;
   const found = store.range(keyRange(key, rangeEnd), { revision, limit: fetched, countOnly });
-  let kvs: KeyValue[] = found.versions.map((version) => version.keyValue());
+  let kvs: KeyValue[] = isEncodedAtOnce
+    ? found.versions.map((version) => version.stored())
+    : found.versions.map((version) => version.keyValue());
   if (filtered) kvs = kvs.filter((kv) => passesFilters(kv, request));
   if (request.sortTarget !== RangeRequest_SortTarget.KEY || request.sortOrder === RangeRequest_SortOrder.DESCEND)
     sort(kvs, request);

@@ -46,12 +46,12 @@ export function kvService(member: Member, { txnOpsMax, authenticator }: KvOption
       checkRead(request, caller);
       member.counters.ranges++;
       const ready = request.serializable ? undefined : member.linearized();
-      if (ready === undefined) return withHeader(member, range(member.store, request));
+      if (ready === undefined) return withHeader(member, range(member.store, request, context.encodesAnswers));
       // The request's bytes are the socket's only until the first wait.
       const kept = { ...request, key: Buffer.from(request.key), rangeEnd: Buffer.from(request.rangeEnd) };
       return ready.then(() => {
         checkRead(kept, caller);
-        return withHeader(member, range(member.store, kept));
+        return withHeader(member, range(member.store, kept, context.encodesAnswers));
       });
     },
 
@@ -82,7 +82,7 @@ export function kvService(member: Member, { txnOpsMax, authenticator }: KvOption
       }
       for (;;) {
         const limit = Math.min(chunkKeys, left);
-        const chunk = range(store, { ...request, key, rangeEnd, revision: pinned, limit });
+        const chunk = range(store, { ...request, key, rangeEnd, revision: pinned, limit }, context.encodesAnswers);
         left -= chunk.kvs.length;
         const done = !chunk.more || left === 0;
         const response = done

@@ -1,6 +1,7 @@
 /**
  * A message whose encoding is there, from where it is stored: whoever only passes it on copies bytes, and never reads it. Classes of such messages have
- * its fields as getters. Generated code looks for them where the `.proto` says `option (wherry.may_be_encoded) = true`.
+ * its fields as getters, which `{ ...message }` does not copy: they are for answers that are encoded at once, and for nobody else's eyes. Generated code looks for
+ * them where the `.proto` says `option (wherry.may_be_encoded) = true`.
  */
 export abstract class Encoded {
   readonly #source: Buffer;

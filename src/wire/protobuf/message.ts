@@ -7,8 +7,7 @@
  * `bytes` is `Uint8Array` (decoding gives views of the input, never copies). int64 and uint64 are `bigint` unless the field
  * says `[jstype = JS_NUMBER]`: then `number`, asserted to be a safe integer. A oneof is a tagged union:
  * `{ readonly case: 'requestRange', value: RangeRequest } | ... | { case: undefined }`. Enums are plain objects of numbers
- * (`const` record plus a number union type). Messages are immutable: nobody writes to one after handing it over. Fields are taken by their names: a message may
- * have them as getters (`encoded.ts`), which `{ ...message }` does not copy; `Foo.create(message)` does.
+ * (`const` record plus a number union type). Messages are immutable: nobody writes to one after handing it over.
  */
 export interface MessageType<T> {
   /** Full name, `etcdserverpb.PutRequest`. */
