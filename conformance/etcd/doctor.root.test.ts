@@ -54,14 +54,14 @@ function sh(command: string): Promise<Said> {
   });
 }
 
-const etcdctl = ({ clientUrl }: MemberProcess, ...args: readonly string[]) =>
+const etcdctl = ({ clientUrl }: Pick<MemberProcess, 'clientUrl'>, ...args: readonly string[]) =>
   sh(['wherry', 'etcdctl', '--endpoints', clientUrl, ...args].join(' '));
 
 /** How fast a disk and how busy a machine are is not looked at here. */
 const lenient =
   '--interval 200ms --max-fsync 100s --max-commit 100s --max-round-trip 100s --max-leader-changes 1000'.split(' ');
 
-async function doctor(member: MemberProcess, ...flags: readonly string[]) {
+async function doctor(member: Pick<MemberProcess, 'clientUrl'>, ...flags: readonly string[]) {
   const { code, stdout, stderr } = await etcdctl(member, ...flags, 'doctor', ...lenient, '-w', 'json');
   assert.ok(stdout.startsWith('{'), stderr);
   const report = JSON.parse(stdout) as Report;
@@ -166,7 +166,20 @@ for (const kind of ['ours', 'reference'] as const satisfies readonly Kind[])
     const unknown = await doctor(m0);
     assert.match(unknown.check('auth').seen, /^on/);
     assert.equal(unknown.check('hashes').result, 'SKIP');
-    assert.equal((await etcdctl(m0, '--user', 'root:secret', 'auth', 'disable')).code, 0);
+    m0.child!.kill('SIGSTOP');
+    const both = { clientUrl: `${m0.clientUrl},${m1.clientUrl}` };
+    const stuck = await doctor(both, '--user', 'root:secret', '--command-timeout', '4s');
+    assert.match(
+      stuck.check('members').seen,
+      /^m0 does not answer at \S+: no answer in time$/,
+      'though it was asked first',
+    );
+    m0.child!.kill('SIGCONT');
+    const disabled = await until(
+      () => etcdctl(m0, '--user', 'root:secret', 'auth', 'disable'),
+      ({ code }) => code === 0,
+    );
+    assert.equal(disabled.code, 0, disabled.stderr);
 
     const add = () => etcdctl(m0, 'member', 'add', 'm3', '--learner', '--peer-urls', 'http://127.0.0.1:9');
     const added = await until(add, ({ code }) => code === 0);

@@ -8,6 +8,7 @@ import type { CallOptions, Channel } from '#rpc/call.ts';
 import { connectRpc } from '#rpc/client.ts';
 import type { Scope } from '#std/scope.ts';
 import { type DialTarget, parseTarget } from '#transport/dial.ts';
+import { Code, RpcError } from '#wire/grpc/status.ts';
 import type { CommandContext } from '../command.ts';
 import { durationMs, type FlagTable, type Parsed } from '../flags.ts';
 import { EtcdctlExit, wrong } from './exit.ts';
@@ -123,7 +124,9 @@ export async function openSession(
   // Another endpoint is tried while there is no connection; a request that was sent is not sent again.
   const all = dial('', ...(endpoints as [string, ...string[]]));
   const user = await userOf('', flags, context);
-  const token = user && (await tokenOf(all, user, call));
+  // One that takes the connection and does not answer is not the last to be asked who we are.
+  const others = endpoints.slice(1).map((endpoint) => () => dial('', endpoint));
+  const token = user && (await tokenOf([() => all, ...others], user, call));
   const authorized = (channel: Channel) =>
     new AuthenticatedChannel(channel, { clock: systemClock, ...(user && { user }), token });
   const sessionOf = (endpoint: string, channel: Channel): Session => ({
@@ -143,7 +146,7 @@ export async function openSession(
       const channel = dial(prefix, other);
       if (prefix === '') return authorized(channel);
       const its = await userOf(prefix, flags, context);
-      const given = its && (await tokenOf(channel, its, call));
+      const given = its && (await tokenOf([() => channel], its, call));
       return new AuthenticatedChannel(channel, { clock: systemClock, ...(its && { user: its }), token: given });
     },
     get(path, where = endpoint) {
@@ -176,12 +179,21 @@ async function userOf(prefix: '' | 'dest-', flags: Parsed, context: CommandConte
   return { name, password: given !== '' ? given : colon >= 0 ? user.slice(colon + 1) : await asked() };
 }
 
-async function tokenOf(channel: Channel, user: User, call: CallOptions): Promise<string | undefined> {
-  try {
-    return await authenticate(channel, user, call);
-  } catch (error) {
-    throw wrong((error as Error).message, EtcdctlExit.badConnection);
-  }
+/** @param channels asked in turn, while no answer comes in time */
+async function tokenOf(
+  channels: readonly (() => Channel)[],
+  user: User,
+  call: CallOptions,
+): Promise<string | undefined> {
+  for (const [i, channel] of channels.entries())
+    try {
+      return await authenticate(channel(), user, call);
+    } catch (error) {
+      const { code, message } = RpcError.from(error);
+      const isLast = i === channels.length - 1;
+      if (isLast || code !== Code.DeadlineExceeded) throw wrong(message, EtcdctlExit.badConnection);
+    }
+  return undefined;
 }
 
 /** @throws EtcdctlError naming what is no address */

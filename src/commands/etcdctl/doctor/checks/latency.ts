@@ -8,11 +8,14 @@ import { counted, humanMs } from '../words.ts';
 
 /** With fewer the 99th percentile is the slowest one. */
 const samplesMin = 100;
+/** With fewer even the mean is an accident: the first sync of a new file takes long on any disk. */
+const judgedMin = 10;
 
 interface Measured {
   readonly label: string;
   /** Seconds: the 99th percentile where there is enough of it, else the mean. */
   readonly seconds: number;
+  readonly count: number;
   readonly words: string;
   readonly figures: readonly Figure[];
 }
@@ -29,6 +32,7 @@ function measure(facts: Facts, label: string, name: string, now: Histogram, befo
   return {
     label,
     seconds: enough ? p99 : mean,
+    count: histogram.count,
     words: enough ? `p99 ${atLeast ? 'over ' : ''}${humanMs(p99 * 1000)}, ${times}` : times,
     figures: [
       ...(enough ? [{ name: `${name}_p99_seconds`, value: p99, of: label }] : []),
@@ -59,7 +63,7 @@ export function disk(facts: Facts, { maxFsyncSeconds, maxCommitSeconds }: Thresh
       const measured = measure(facts, subject.label, name, now, before);
       figures.push(...measured.figures);
       parts.push(`${what} ${measured.words}`);
-      if (measured.seconds > max)
+      if (measured.seconds > max && measured.count >= judgedMin)
         complaints.push({
           result: name === 'wal_fsync' && measured.seconds >= fsyncFailSeconds ? 'FAIL' : 'WARN',
           text: `${subject.label}: ${what} ${measured.words}: over ${humanMs(max * 1000)}`,
