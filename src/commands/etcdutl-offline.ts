@@ -8,6 +8,7 @@ import { hostDisk } from '#host/disk.ts';
 import { isLocked } from '#host/held-locks.ts';
 import { joinPieces } from '#std/bytes.ts';
 import { BboltReader } from '#storage/bbolt/read.ts';
+import { PagedBbolt, readFrom } from '#storage/bbolt/read-paged.ts';
 import { layOut, type Pair } from '#storage/bbolt/write.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { type CommandContext, CommandError, ExitCode } from './command.ts';
@@ -90,7 +91,8 @@ async function hashkv(flags: Parsed, { stdout }: CommandContext): Promise<number
       ExitCode.failed,
       `invalid argument ${JSON.stringify(text)} for "--rev" flag: strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`,
     );
-  const { machine } = readBackend(checkedPages(readFileSync(path), true));
+  const pages = checkedPages(readFileSync(path), true);
+  const { machine } = await readBackend(await PagedBbolt.open(readFrom(pages)));
   const { hash, hashRevision, compactRevision } = await hashKv(machine.store, Number(text));
   const row = [hash, hashRevision, compactRevision].map(String);
   const format = flags.string('write-out');

@@ -6,15 +6,15 @@
 import { etcdError } from '#api-etcd/errors.ts';
 import { KeyValue } from '#api-etcd/gen/kv.ts';
 import { assert } from '#std/assert.ts';
-import { ProtobufError } from '#wire/protobuf/message.ts';
 import { Compaction, type CompactionWitness } from './compaction.ts';
 import { KeyTree } from './key-tree.ts';
 import { SegmentWriter } from './segments.ts';
 import { SharedLog } from './shared-log.ts';
 import {
-  beginsWithKey,
   bytesOfKey,
   createVersion,
+  type KeyAndLease,
+  keyAndLease,
   keyOf,
   storedBytes,
   type Version,
@@ -277,18 +277,17 @@ export class Store {
   }
 
   /**
-   * Puts back a version that was read from a checkpoint; they must come in order of revision.
+   * Puts back a version that was read from a checkpoint; they must come in order of revision. @returns what its record says
    * @throws ProtobufError when the record is none
    */
-  restore(main: number, sub: number, tombstone: boolean, record: Uint8Array): void {
-    const { key: keyBytes } = KeyValue.decode(record);
-    if (!beginsWithKey(record)) throw new ProtobufError('a record does not begin with its key');
-    const key = keyOf(keyBytes);
+  restore(main: number, sub: number, tombstone: boolean, record: Uint8Array): KeyAndLease {
+    const { key, lease } = keyAndLease(record);
     const segment = this.#segments.reserve(storedBytes(record.length));
     const start = segment.used - storedBytes(record.length);
     segment.bytes.set(record, writeHead(segment.bytes, start, record.length, sub));
     this.#add(key, createVersion(main, tombstone, segment, start, this.#tree.get(key)));
     this.#main = Math.max(this.#main, main);
+    return { key, lease };
   }
 
   /** After the last {@link restore}: the compactions that the checkpoint had seen finished and begun, -1 for none. */

@@ -5,6 +5,7 @@
  */
 import { KeyValue } from '#api-etcd/gen/kv.ts';
 import { assert } from '#std/assert.ts';
+import { ProtobufError } from '#wire/protobuf/message.ts';
 import { Reader } from '#wire/protobuf/reader.ts';
 import type { Segment } from './segments.ts';
 import { StoredKeyValue } from './stored-key-value.ts';
@@ -13,6 +14,7 @@ import { StoredKeyValue } from './stored-key-value.ts';
 const keyTag = (1 << 3) | 2;
 const createRevisionTag = (2 << 3) | 0;
 const versionTag = (4 << 3) | 0;
+const leaseTag = (6 << 3) | 0;
 
 /** Before a record in its segment: its length, and which change of its revision it is; 32 bits each. */
 const headBytes = 8;
@@ -168,9 +170,28 @@ export function writeHead(bytes: Buffer, start: number, length: number, sub: num
   return at;
 }
 
-/** Whether the key can be read off a record: it stands first, as everybody writes it; or there is none. */
-export function beginsWithKey(record: Uint8Array): boolean {
-  return record.length === 0 || record[0] === keyTag;
+export interface KeyAndLease {
+  readonly key: string;
+  /** 0 for none. */
+  readonly lease: bigint;
+}
+
+/**
+ * What a record that comes from outside says of itself. Its key must stand first, where everybody writes it: there it is read from then on.
+ * @throws ProtobufError
+ */
+export function keyAndLease(record: Uint8Array): KeyAndLease {
+  if (record.length > 0 && record[0] !== keyTag) throw new ProtobufError('a record does not begin with its key');
+  const reader = new Reader(record);
+  let key = '';
+  let lease = 0n;
+  while (reader.position < reader.end) {
+    const tag = reader.uint32();
+    if (tag === keyTag) key = keyOf(reader.bytesField());
+    else if (tag === leaseTag) lease = reader.int64();
+    else reader.skip(tag);
+  }
+  return { key, lease };
 }
 
 /** Length of the key that begins at `start`: the varint before it. The tag before that is less than any but its last byte. */

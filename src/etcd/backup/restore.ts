@@ -5,6 +5,7 @@
 import type { SegmentChange } from '#api-etcd/gen/backup.ts';
 import { Event_EventType, KeyValue } from '#api-etcd/gen/kv.ts';
 import type { Store } from '#mvcc/store.ts';
+import { PagedBbolt, readFrom } from '#storage/bbolt/read-paged.ts';
 import { readBackend } from '../checkpoint/backend.ts';
 import { checkedPages } from '../checkpoint/restore-snapshot.ts';
 import { Leases } from '../lease/leases.ts';
@@ -88,7 +89,7 @@ export async function restoreAt(disk: ReadingDisk, archive: Archive, revision: n
   const path = `${folder}/${base.name}`;
   const snapshot = await disk.read(path);
   if (snapshot === undefined) throw new ArchiveError(`${path} is gone`);
-  const { machine: saved } = readBase(snapshot, path);
+  const { machine: saved } = await readBase(snapshot, path);
   const { store } = saved;
   if (store.revision !== base.revision)
     throw new ArchiveError(`${path}: it is of revision ${store.revision}, its name says another`);
@@ -110,9 +111,9 @@ export async function restoreAt(disk: ReadingDisk, archive: Archive, revision: n
   return { machine, base: base.name, replayed: revision - base.revision, unknownLeases: unknown };
 }
 
-function readBase(snapshot: Buffer, path: string) {
+async function readBase(snapshot: Buffer, path: string) {
   try {
-    return readBackend(checkedPages(snapshot, false));
+    return await readBackend(await PagedBbolt.open(readFrom(checkedPages(snapshot, false))));
   } catch (error) {
     throw new ArchiveError(`${path}: ${(error as Error).message}`, { cause: error });
   }

@@ -9,7 +9,7 @@ import { AlarmMember } from '#api-etcd/gen/rpc.ts';
 import { JsonError, objectOf, parseJson } from '#kube-machinery/strict-json.ts';
 import { Store } from '#mvcc/store.ts';
 import { BboltError } from '#storage/bbolt/format.ts';
-import { BboltReader } from '#storage/bbolt/read.ts';
+import type { PagedBbolt } from '#storage/bbolt/read-paged.ts';
 import { type BboltFile, type BucketSource, layOutInSlices, type Pair } from '#storage/bbolt/write.ts';
 import { AuthStore } from '../auth/store.ts';
 import { memberJson, parseMember } from '../cluster/member-json.ts';
@@ -23,6 +23,8 @@ import { confStateJson, parseConfState } from './conf-state-json.ts';
 
 /** Of the file, handled in one turn of the event loop. */
 export const sliceBytes = 256 << 10;
+/** The key of a version: main revision, an underscore, sub; a tombstone's has a `t` after it. */
+const revisionBytes = 17;
 
 /** @param machine nobody changes it while the file is laid out and written: a fork */
 export function backendFile(machine: Machine, applied: LogPlace): Promise<BboltFile> {
@@ -95,40 +97,43 @@ function readDowngrade(json: Buffer | undefined): DowngradeInfo {
   }
 }
 
-/** @throws BboltError for a damaged file */
-export function readBackend(file: Buffer): { readonly machine: Machine; readonly applied: LogPlace } {
-  const reader = new BboltReader(file);
-  const meta = mapOf(reader, 'meta');
+/** @throws BboltError, ProtobufError for a damaged file */
+export async function readBackend(
+  reader: PagedBbolt,
+): Promise<{ readonly machine: Machine; readonly applied: LogPlace }> {
+  const meta = await mapOf(reader, 'meta');
   const store = new Store();
   const leases = new Leases();
-  for (const { value } of reader.pairs('lease')) {
-    const { id, ttl } = Lease.decode(value);
+  await reader.each('lease', (page, _, from, to) => {
+    const { id, ttl } = Lease.decode(page.subarray(from, to));
     leases.grant(id, ttl);
-  }
-  for (const { key, value } of reader.pairs('key')) {
-    const bytes = Buffer.from(key.buffer, key.byteOffset, key.length);
-    if (bytes.length < 17) throw new BboltError('a revision is cut');
-    store.restore(Number(bytes.readBigUInt64BE(0)), Number(bytes.readBigUInt64BE(9)), bytes.length === 18, value);
-  }
+  });
+  let anyAttached = false;
+  await reader.each('key', (page, keyStart, from, to) => {
+    const keyBytes = from - keyStart;
+    if (keyBytes < revisionBytes) throw new BboltError('a revision is cut');
+    const main = uint64At(page, keyStart);
+    const isTombstone = keyBytes === revisionBytes + 1;
+    const { key, lease } = store.restore(main, uint64At(page, keyStart + 9), isTombstone, page.subarray(from, to));
+    // What the newest version of a key says holds.
+    anyAttached ||= lease !== 0n;
+    if (anyAttached) leases.attach(key, lease);
+  });
   // A compaction that was under way goes on.
   store.restored(revisionOf(meta.get('finishedCompactRev')), revisionOf(meta.get('scheduledCompactRev')));
-  for (const version of store.live()) {
-    const { lease } = version.keyValue();
-    if (lease !== 0n) leases.attach(version.key, lease);
-  }
-  const alarms = [...reader.pairs('alarm')].map(({ key }) => AlarmMember.decode(key));
-  const cluster = mapOf(reader, 'cluster');
+  const alarms = (await reader.pairs('alarm')).map(({ key }) => AlarmMember.decode(key));
+  const cluster = await mapOf(reader, 'cluster');
   const clusterVersion = cluster.get('clusterVersion')?.toString() ?? '';
   const members: ClusterMember[] = [];
-  for (const { key, value } of reader.pairs('members')) members.push({ id: idOf(key), ...parseMember(value) });
-  const removed = [...reader.pairs('members_removed')].map(({ key }) => idOf(key));
+  for (const { key, value } of await reader.pairs('members')) members.push({ id: idOf(key), ...parseMember(value) });
+  const removed = (await reader.pairs('members_removed')).map(({ key }) => idOf(key));
   const confState = meta.get('confState');
   return {
     machine: new Machine({
       store,
       leases,
       alarms,
-      auth: readAuth(reader),
+      auth: await readAuth(reader),
       members: new Members(members, removed),
       // Before 3.5 the backend did not say: whoever is a member and no learner votes.
       confState: confState === undefined ? confStateOf(members) : parseConfState(confState),
@@ -152,16 +157,16 @@ function authPairs({ enabled, revision }: AuthStore): Pair[] {
   ];
 }
 
-function readAuth(reader: BboltReader): AuthStore {
-  const pairs = mapOf(reader, 'auth');
+async function readAuth(reader: PagedBbolt): Promise<AuthStore> {
+  const pairs = await mapOf(reader, 'auth');
   // The file's memory is somebody else's: names, hashes and keys are kept.
-  const copies = <T>(bucket: string, decode: (bytes: Uint8Array) => T) =>
-    [...reader.pairs(bucket)].map(({ value }) => decode(Buffer.from(value)));
+  const copies = async <T>(bucket: string, decode: (bytes: Uint8Array) => T) =>
+    (await reader.pairs(bucket)).map(({ value }) => decode(Buffer.from(value)));
   return new AuthStore({
     enabled: pairs.get('authEnabled')?.[0] === 1,
     revision: uint64Of(pairs.get('authRevision')) || 1,
-    users: copies('authUsers', User.decode),
-    roles: copies('authRoles', Role.decode),
+    users: await copies('authUsers', User.decode),
+    roles: await copies('authRoles', Role.decode),
   });
 }
 
@@ -185,8 +190,10 @@ function idOf(key: Uint8Array): bigint {
   return BigInt(`0x${digits}`);
 }
 
-function mapOf(reader: BboltReader, bucket: string): Map<string, Buffer> {
-  return new Map([...reader.pairs(bucket)].map(({ key, value }) => [Buffer.from(key).toString(), Buffer.from(value)]));
+async function mapOf(reader: PagedBbolt, bucket: string): Promise<Map<string, Buffer>> {
+  return new Map(
+    (await reader.pairs(bucket)).map(({ key, value }) => [Buffer.from(key).toString(), Buffer.from(value)]),
+  );
 }
 
 function sorted(pairs: readonly Pair[]): readonly Pair[] {
@@ -203,6 +210,10 @@ function uint64(value: bigint): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64BE(value);
   return bytes;
+}
+
+function uint64At(bytes: Buffer, at: number): number {
+  return bytes.readUInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);
 }
 
 function uint64Of(bytes: Buffer | undefined): number {

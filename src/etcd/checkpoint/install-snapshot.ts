@@ -7,6 +7,7 @@ import { Snapshot as RaftSnapshotCodec } from '#api-etcd/gen/raft.ts';
 import { Snapshot as SnapshotFile } from '#api-etcd/gen/snap.ts';
 import type { Disk } from '#host/disk.ts';
 import { crc32c } from '#std/crc32c.ts';
+import { PagedBbolt } from '#storage/bbolt/read-paged.ts';
 import type { Machine } from '../machine.ts';
 import type { LogPlace } from '../replica/log.ts';
 import { readBackend } from './backend.ts';
@@ -37,9 +38,8 @@ export async function installSnapshot(
 ): Promise<{ readonly machine: Machine; readonly applied: LogPlace }> {
   const { index, term, confState } = snapshot.metadata;
   const path = databasePath(folder, index);
-  const file = await disk.read(path);
-  if (file === undefined) throw new Error(`${path} is gone`);
-  const { machine, applied } = readBackend(file);
+  if (!(await disk.list(folder)).includes(databaseName(index))) throw new Error(`${path} is gone`);
+  const { machine, applied } = await readFile(disk, path);
   machine.confState = confState;
   await disk.rename(path, `${folder}/db`);
   const data = RaftSnapshotCodec.encode(snapshot);
@@ -50,6 +50,15 @@ export async function installSnapshot(
   return { machine, applied: applied.index > index ? applied : { index, term } };
 }
 
+async function readFile(disk: Disk, path: string) {
+  await using file = await disk.open(path);
+  return await readBackend(await PagedBbolt.open((position, length) => file.read(position, length)));
+}
+
 function databasePath(folder: string, index: number): string {
-  return `${folder}/${index.toString(16).padStart(16, '0')}.snap.db`;
+  return `${folder}/${databaseName(index)}`;
+}
+
+function databaseName(index: number): string {
+  return `${index.toString(16).padStart(16, '0')}.snap.db`;
 }

@@ -7,6 +7,7 @@ import { HardState } from '#api-etcd/gen/raft.ts';
 import { Metadata } from '#api-etcd/gen/server_metadata.ts';
 import { Snapshot } from '#api-etcd/gen/wal.ts';
 import type { Disk } from '#host/disk.ts';
+import { PagedBbolt, readFrom } from '#storage/bbolt/read-paged.ts';
 import { Wal } from '#storage/wal/wal.ts';
 import { firstEntries } from '../cluster/change-entry.ts';
 import { type ClusterMember, Members } from '../cluster/members.ts';
@@ -58,7 +59,8 @@ export function checkedPages(snapshot: Buffer, skipHashCheck: boolean): Buffer {
 
 /** @throws SnapshotError, BboltError for damaged files */
 export async function restoreSnapshot(options: RestoreOptions): Promise<void> {
-  const { machine: saved } = readBackend(checkedPages(options.snapshot, options.skipHashCheck));
+  const pages = checkedPages(options.snapshot, options.skipHashCheck);
+  const { machine: saved } = await readBackend(await PagedBbolt.open(readFrom(pages)));
   await beginCluster({ ...options, saved });
 }
 

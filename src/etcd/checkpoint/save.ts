@@ -5,6 +5,7 @@
 import type { Disk } from '#host/disk.ts';
 import { nextTurn } from '#host/event-loop.ts';
 import { joinPieces } from '#std/bytes.ts';
+import { PagedBbolt } from '#storage/bbolt/read-paged.ts';
 import type { Machine } from '../machine.ts';
 import type { LogPlace } from '../replica/log.ts';
 import { backendFile, readBackend, sliceBytes } from './backend.ts';
@@ -44,8 +45,10 @@ export async function loadCheckpoint(
   disk: Disk,
   folder: string,
 ): Promise<{ readonly machine: Machine; readonly applied: LogPlace } | undefined> {
-  const file = await disk.read(`${folder}/db`);
-  return file === undefined || file.length === 0 ? undefined : readBackend(file);
+  if (!(await disk.list(folder)).includes('db')) return undefined;
+  await using file = await disk.open(`${folder}/db`);
+  if ((await file.read(0, 1)).length === 0) return undefined;
+  return await readBackend(await PagedBbolt.open((position, length) => file.read(position, length)));
 }
 
 /** Writes a file beside the one it replaces, a piece each turn of the event loop. */

@@ -11,6 +11,8 @@ import { assert } from '#std/assert.ts';
 /** Entries behind the newest applied one that are kept for followers. Upstream's figure. */
 export const catchUpEntriesDefault = 5000;
 const catchUpBytesMax = 64 << 20;
+/** A member alone keeps what it has applied only because forgetting costs something, too. */
+const aloneBytesMax = 4 << 20;
 /** Forgetting moves what stays: not for every entry, but for a part of what is kept. */
 const trimShare = 0.2;
 
@@ -104,7 +106,7 @@ export class ReplicaLog implements LogStorage {
    */
   trim(appliedIndex: number, hasFollowers: boolean): void {
     const applied = appliedIndex - this.#before.index;
-    const isHeavy = this.#bytes > catchUpBytesMax;
+    const isHeavy = this.#bytes > (hasFollowers ? catchUpBytesMax : aloneBytesMax);
     let keep = hasFollowers ? Math.min(this.#catchUpEntries, applied) : 0;
     // Down to less than the limit, so that the next entry does not make it count again.
     if (isHeavy && keep > 0) keep = this.#fitting(applied, keep, catchUpBytesMax * (1 - trimShare));

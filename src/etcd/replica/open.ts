@@ -65,7 +65,9 @@ export async function openFolder(
   }
   const missing = first.index - applied.index - 1;
   if (missing > 0) throw new Error(`${dataDir}: ${missing} entries between the saved state and the log are missing`);
-  const from = Math.max(first.index + 1, applied.index + 1 - catchUpEntries);
+  // Nobody else needs what a member alone has applied; each entry would hold the whole file that it was read from.
+  const isAlone = machine.members.all().length <= 1;
+  const from = Math.max(first.index + 1, applied.index + 1 - (isAlone ? 0 : catchUpEntries));
   // Of what comes before the first entry that is kept, only index and term count.
   const whole = first.index === applied.index + 1;
   const before = whole ? applied : content.entries[from - 1 - first.index]!;

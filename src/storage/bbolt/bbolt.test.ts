@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { below, randomBytes, seededPrng } from '#std/prng.ts';
 import { BboltError } from './format.ts';
 import { BboltReader } from './read.ts';
-import { PagedBbolt } from './read-paged.ts';
+import { PagedBbolt, readFrom, type VisitPair } from './read-paged.ts';
 import { type BucketSource, layOut, type Pair } from './write.ts';
 
 function bucket(name: string, pairs: readonly Pair[]): BucketSource {
@@ -69,8 +69,13 @@ test('a page that points elsewhere is an error, not a crash', () => {
   }
 });
 
-const readFrom = (bytes: Buffer) => async (position: number, length: number) =>
-  bytes.subarray(position, position + length);
+async function eachOf(paged: PagedBbolt, bucket: string): Promise<string[][]> {
+  const pairs: string[][] = [];
+  const visit: VisitPair = (page, keyStart, valueStart, valueEnd) =>
+    pairs.push([page.toString('utf8', keyStart, valueStart), page.toString('base64', valueStart, valueEnd)]);
+  await paged.each(bucket, visit);
+  return pairs;
+}
 
 test('a page at a time, the last pair and a small bucket are what the whole file says', async () => {
   const bytes = Buffer.concat([...layOut(buckets).pages()]);
@@ -80,8 +85,10 @@ test('a page at a time, the last pair and a small bucket are what the whole file
   for (const { name } of buckets) {
     const last = await paged.last(name);
     assert.deepEqual(last && plain(last), [...reader.pairs(name)].map(plain).at(-1));
+    assert.deepEqual(await eachOf(paged, name), [...reader.pairs(name)].map(plain));
   }
   assert.equal(await paged.last('absent'), undefined);
+  assert.deepEqual(await eachOf(paged, 'absent'), []);
   assert.deepEqual((await paged.pairs('large')).map(plain), [...reader.pairs('large')].map(plain));
 });
 
@@ -98,6 +105,7 @@ test('a page at a time, whatever is damaged is refused or read, and nothing else
       const paged = await PagedBbolt.open(readFrom(damaged));
       for (const name of ['deep', 'large', 'one']) await paged.last(name);
       await paged.pairs('large');
+      await paged.each('deep', () => {});
     } catch (error) {
       if (!(error instanceof BboltError)) throw error;
       refused++;
