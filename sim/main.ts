@@ -1,6 +1,6 @@
 /**
  * Runs simulations and prints what they covered; the first seed that breaks a promise ends it, with the line that replays it.
- *   bin/node sim/main.ts [--seed=N [--trace]] [--seeds=COUNT] [--from=N] [--minutes=M] [--operations=N]
+ *   bin/node sim/main.ts [--seed=N [--trace]] [--seeds=COUNT] [--from=N] [--minutes=M] [--operations=N] [--checks]
  */
 import { type RunResult, runSeed } from './run.ts';
 
@@ -10,10 +10,11 @@ const number = (name: string): number | undefined => (flag(name) === undefined ?
 const print = (line: string) => process.stdout.write(`${line}\n`);
 
 const operations = number('operations') ?? 5000;
+const checks = process.argv.includes('--checks');
 const one = number('seed');
 if (one !== undefined) {
   const trace = process.argv.includes('--trace') ? print : undefined;
-  const result = await runSeed({ seed: one, operations, ...(trace && { trace }) });
+  const result = await runSeed({ seed: one, operations, checks, ...(trace && { trace }) });
   print(JSON.stringify({ ...result, violations: result.violations.length }));
   for (const violation of result.violations) print(violation);
   process.exit(result.violations.length === 0 ? 0 : 1);
@@ -31,7 +32,7 @@ const progressMs = 60_000;
 let toldMs = startMs;
 for (let seed = from; seed < from + count; seed++) {
   if (minutes !== undefined && performance.now() - startMs > minutes * 60_000) break;
-  const result = await runSeed({ seed, operations });
+  const result = await runSeed({ seed, operations, checks });
   seeds++;
   add(result);
   if (performance.now() - toldMs > progressMs) {
@@ -50,7 +51,7 @@ print(
 for (const [name, value] of Object.entries(sums)) print(`${name.padEnd(24)} ${Math.round(value)}`);
 if (broken !== undefined) {
   print(
-    `seed ${broken.seed} broke a promise. Replay: bin/node sim/main.ts --seed=${broken.seed} --operations=${operations} --trace`,
+    `seed ${broken.seed} broke a promise. Replay: bin/node sim/main.ts --seed=${broken.seed} --operations=${operations}${checks ? ' --checks' : ''} --trace`,
   );
   for (const violation of broken.violations) print(`  ${violation}`);
 }

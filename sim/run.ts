@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly seed: number;
   /** Requests of clients, about. */
   readonly operations: number;
+  /** All checks that members make of each other, often: whoever they name in error is a bug. They change what comes of a seed. */
+  readonly checks?: boolean;
   /** Told what happens, with the time in it. */
   readonly trace?: (line: string) => void;
 }
@@ -58,7 +60,7 @@ const violationsMax = 10;
  * Runs one simulation to its end. While it runs the process's unhandled errors are its own: one at a time.
  * @returns never rejects for what members do: that is among the violations
  */
-export async function runSeed({ seed, operations, trace: told }: RunOptions): Promise<RunResult> {
+export async function runSeed({ seed, operations, checks = false, trace: told }: RunOptions): Promise<RunResult> {
   const world = new World(seed);
   const violations: string[] = [];
   let phase: 'faults' | 'quiet' | 'over' = 'faults';
@@ -82,6 +84,7 @@ export async function runSeed({ seed, operations, trace: told }: RunOptions): Pr
       snapshotCatchUpEntries: world.pick([10, 50, 500]),
       progressNotifyIntervalMs: 1000,
       learnersMax: 1,
+      ...(checks && { corruptCheckIntervalMs: 5000, compactHashCheckIntervalMs: 3000, initialCorruptCheck: true }),
     };
     const cluster = new SimCluster({ world, network, log, config, violated, trace }, size);
     const working = () => phase === 'faults' && violations.length === 0;
