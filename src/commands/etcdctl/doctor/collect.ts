@@ -15,6 +15,7 @@ import { firstLook, secondLook } from './collect-endpoint.ts';
 import { hashesOf } from './collect-hashes.ts';
 import type { Asked, CertificateFileFacts, EndpointFacts, Facts, MemberFacts } from './facts.ts';
 import { hasQuorum } from './subjects.ts';
+import { quoted } from './words.ts';
 
 export interface CollectOptions {
   readonly clock: Clock;
@@ -147,8 +148,4 @@ function commandOf({ flags }: Session): string {
 function userOf({ flags }: Session): string | undefined {
   const name = flags.string('user')?.split(':')[0];
   return name === undefined || name === '' ? undefined : quoted(name);
-}
-
-function quoted(word: string): string {
-  return /^[-\w./:=@,]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

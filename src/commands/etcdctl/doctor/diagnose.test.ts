@@ -1,7 +1,7 @@
 /** All checks together, and how they are told. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { healthyFacts, withSilent } from '#testkit/etcd-doctor-facts.ts';
+import { answered, healthyFacts, idOf, withSilent } from '#testkit/etcd-doctor-facts.ts';
 import { checkNames, diagnose } from './diagnose.ts';
 import { textOf } from './print.ts';
 import { defaultThresholds as thresholds } from './thresholds.ts';
@@ -48,6 +48,16 @@ test('a check that is not wanted is skipped, and does not fail', () => {
   const { result, findings } = diagnose(facts, thresholds, new Set(['members', 'quorum']));
   assert.equal(result, 'OK');
   assert.equal(findings[0]!.seen, 'by --skip');
+});
+
+test('what a member says of itself breaks neither the line nor the shell', () => {
+  const facts = healthyFacts();
+  if (facts.members.kind !== 'answered') throw new Error('no members');
+  const named = facts.members.value.map((member, i) => (i === 2 ? { ...member, name: "x\n'; rm" } : member));
+  const odd = { ...facts, members: answered(named), alarms: answered([{ memberId: idOf(2), alarm: 'CORRUPT' }]) };
+  const text = textOf('simple', diagnose(odd, thresholds), odd);
+  assert.match(text, /^FAIL {2}alarms +CORRUPT at x '; rm \(/m);
+  assert.match(text, /^FAIL.* member add 'x\?'\\''; rm' --learner /m);
 });
 
 test('times as people read them', () => {

@@ -52,7 +52,9 @@ export interface Diagnosis {
 export function diagnose(facts: Facts, thresholds: Thresholds, left: ReadonlySet<string> = new Set()): Diagnosis {
   const findings = Object.entries(checks).map(([name, check]): Finding => {
     const verdict = left.has(name) ? skipped('by --skip') : check(facts, thresholds);
-    return { name, figures: [], next: [], ...verdict };
+    // Names and reasons come from servers: whatever is in them, it is one line.
+    const seen = verdict.seen.replaceAll(/\p{Cc}+/gu, ' ');
+    return { name, figures: [], next: [], ...verdict, seen };
   });
   const counts = Object.fromEntries(
     results.map((result) => [result, findings.filter((finding) => finding.result === result).length]),

@@ -1,6 +1,7 @@
 /** The members that checks speak of: each once, by its name, with the address where it answered. */
 import type { Asked, EndpointFacts, Facts, MemberFacts, StatusFacts } from './facts.ts';
 import type { Next } from './finding.ts';
+import { quoted } from './words.ts';
 
 export const hexId = (id: bigint) => id.toString(16);
 
@@ -69,6 +70,6 @@ export function etcdctl(
   { endpoint, when }: { endpoint?: string; when?: string } = {},
 ): Next {
   const user = facts.user === undefined ? '' : ` --user ${facts.user}`;
-  const text = `${facts.command}${user} --endpoints ${endpoint ?? anyEndpoint(facts)} ${command}`;
+  const text = `${facts.command}${user} --endpoints ${quoted(endpoint ?? anyEndpoint(facts))} ${command}`;
   return when === undefined ? { command: text } : { command: text, when };
 }

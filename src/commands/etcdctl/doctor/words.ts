@@ -33,6 +33,15 @@ export function counted(count: number, what: string, many = `${what}s`): string 
   return `${count} ${count === 1 ? what : many}`;
 }
 
+/**
+ * As a shell takes it for one word on one line: names and addresses come from members, and commands are there to be pasted. A character that
+ * cannot be seen becomes a question mark.
+ */
+export function quoted(word: string): string {
+  if (/^[-\w./:=@,]+$/.test(word)) return word;
+  return `'${word.replaceAll(/\p{Cc}/gu, '?').replaceAll("'", "'\\''")}'`;
+}
+
 function trimmed(value: number, digits: number): string {
   return value.toFixed(digits).replace(/\.0+$/, '');
 }

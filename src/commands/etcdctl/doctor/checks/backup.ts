@@ -3,20 +3,20 @@ import type { BackupFacts, Facts } from '../facts.ts';
 import { type Complaint, type Figure, skipped, type Verdict, verdictOf } from '../finding.ts';
 import { etcdctl, hexId, subjectsOf } from '../subjects.ts';
 import type { Thresholds } from '../thresholds.ts';
-import { humanMs } from '../words.ts';
+import { humanMs, quoted } from '../words.ts';
 
 export function backup(facts: Facts, { maxBackupAgeMs }: Thresholds): Verdict {
   const { backup: its } = facts;
   if (its === undefined) return skipped('no --backup-dir');
   const { folder, archive, snapshot, problems } = its;
   const again = [
-    etcdctl(facts, `backup run ${folder}`),
-    etcdctl(facts, `snapshot save ${folder}/FILE`, { when: 'one moment is enough' }),
+    etcdctl(facts, `backup run ${quoted(folder)}`),
+    etcdctl(facts, `snapshot save ${quoted(folder)}/FILE`, { when: 'one moment is enough' }),
   ];
   const complaints: Complaint[] = problems.map((text) => ({
     result: 'WARN',
     text,
-    next: [{ command: `wherry etcdutl backup verify ${folder}` }],
+    next: [{ command: `wherry etcdutl backup verify ${quoted(folder)}` }],
   }));
   const newest = newestOf(its);
   if (newest === undefined) {

@@ -3,7 +3,7 @@ import type { Asked, CertificateFacts, Facts } from '../facts.ts';
 import { type Complaint, type Next, skipped, type Verdict, verdictOf } from '../finding.ts';
 import { subjectsOf } from '../subjects.ts';
 import type { Thresholds } from '../thresholds.ts';
-import { counted, humanMs } from '../words.ts';
+import { counted, humanMs, quoted } from '../words.ts';
 
 interface Shown {
   readonly what: string;
@@ -53,7 +53,7 @@ function shownIn(facts: Facts): readonly Shown[] {
       {
         what: `${label === undefined ? '' : `${label} `}${url}`,
         certificate,
-        next: { command: `openssl s_client -connect ${address} </dev/null | openssl x509 -noout -dates` },
+        next: { command: `openssl s_client -connect ${quoted(address)} </dev/null | openssl x509 -noout -dates` },
       },
     ];
   });
@@ -61,7 +61,7 @@ function shownIn(facts: Facts): readonly Shown[] {
     ({ flag, path, ...value }): Shown => ({
       what: `--${flag} ${path}`,
       certificate: { kind: 'answered', value },
-      next: { command: `openssl x509 -noout -dates -in ${path}` },
+      next: { command: `openssl x509 -noout -dates -in ${quoted(path)}` },
     }),
   );
   return [...servers, ...files];

@@ -3,7 +3,7 @@ import type { Facts } from '../facts.ts';
 import { type Complaint, type Figure, skipped, type Verdict, verdictOf } from '../finding.ts';
 import { answerOf, anyEndpoint, etcdctl, hexId, labelOf, subjectsOf } from '../subjects.ts';
 import type { Thresholds } from '../thresholds.ts';
-import { counted } from '../words.ts';
+import { counted, quoted } from '../words.ts';
 
 export function health(facts: Facts): Verdict {
   const complaints: Complaint[] = [];
@@ -93,7 +93,7 @@ export function replaceMember(facts: Facts, id: bigint) {
   const endpoint = others?.endpoint.url ?? anyEndpoint(facts);
   return [
     etcdctl(facts, `member remove ${hexId(id)}`, { endpoint }),
-    etcdctl(facts, `member add ${labelOf(facts, id)} --learner --peer-urls URL`, {
+    etcdctl(facts, `member add ${quoted(labelOf(facts, id))} --learner --peer-urls URL`, {
       endpoint,
       when: 'its folder is empty',
     }),
