@@ -161,6 +161,17 @@ export class Store {
     return this.#tree.get(key);
   }
 
+  /** Whether any key is alive at a revision that can be read. Looks at no more keys than it must to find one. */
+  holdsAny(revision: number): boolean {
+    let holds = false;
+    this.#tree.scan('', undefined, (head) => {
+      const version = versionAt(head, revision);
+      holds = version !== undefined && !version.tombstone;
+      return !holds;
+    });
+    return holds;
+  }
+
   /** Starts a write: what is put and deleted until {@link endWrite} is one revision. */
   beginWrite(): void {
     assert(this.#changes === undefined, 'one write at a time');

@@ -30,7 +30,8 @@ function* hashSteps(store: Store, revision: number): Generator<void, KvHash> {
   if (revision > 0 && revision < compactRevision) throw etcdError('compacted');
   if (revision > store.revision) throw etcdError('futureRevision');
   const hashRevision = revision === 0 ? store.revision : revision;
-  const hash = new RevisionHash(compactRevision);
+  const keepsAny = store.holdsAny(hashRevision);
+  const hash = new RevisionHash(compactRevision, keepsAny);
   let left = recordsPerTurn;
   for (const version of store.all()) {
     if (version.main > hashRevision) break;
@@ -39,7 +40,8 @@ function* hashSteps(store: Store, revision: number): Generator<void, KvHash> {
       left = recordsPerTurn;
       yield;
     }
-    hash.add(version, hash.asksWhetherKept(version) && isKept(store, version, hashRevision));
+    // What was not compacted counts, kept or not; finding out would look at all newer versions of a key for each of its older ones.
+    hash.add(version, keepsAny && version.main <= compactRevision && isKept(store, version, hashRevision));
   }
   return { hash: hash.value, compactRevision, hashRevision };
 }

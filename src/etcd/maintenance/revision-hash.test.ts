@@ -128,6 +128,28 @@ test('of a compaction that a stop has interrupted there is no hash: nobody knows
   assert.equal(hashes.at(9)?.compactRevision, 5);
 });
 
+test('a hash far below the newest versions of a key does not go through them for each of its older ones', async () => {
+  const store = new Store();
+  const count = 2000;
+  for (let i = 0; i < count; i++) put(store, 'hot', `${i}`);
+  const later = Object.getPrototypeOf(store.newest('hot')) as object;
+  const previous = Object.getOwnPropertyDescriptor(later, 'previous')!;
+  let steps = 0;
+  Object.defineProperty(later, 'previous', {
+    ...previous,
+    get() {
+      steps++;
+      return previous.get!.call(this) as unknown;
+    },
+  });
+  try {
+    await hashKv(store.fork(), count / 2);
+  } finally {
+    Object.defineProperty(later, 'previous', previous);
+  }
+  assert.ok(steps > 0 && steps <= count, `${steps}`);
+});
+
 test('ten are remembered', () => {
   const store = new Store();
   const hashes = new CompactionHashes();

@@ -10,16 +10,15 @@ export class RevisionHash {
   readonly #compactRevision: number;
   #hash = crc32c(Buffer.from('key'));
   /** As if nothing was left out; undefined once something is kept. Upstream takes a store that keeps nothing for one that was never compacted. */
-  #ofAll: number | undefined = this.#hash;
+  #ofAll: number | undefined;
 
-  /** @param compactRevision what was compacted before, as far as this hash knows; -1 for nothing */
-  constructor(compactRevision: number) {
+  /**
+   * @param compactRevision what was compacted before, as far as this hash knows; -1 for nothing
+   * @param keepsAny whether anything is kept; left out, what is added shows it
+   */
+  constructor(compactRevision: number, keepsAny = false) {
     this.#compactRevision = compactRevision;
-  }
-
-  /** Whether it matters if a version is kept; where it does not, `add` may be told that it is not. */
-  asksWhetherKept({ main }: Version): boolean {
-    return main <= this.#compactRevision || this.#ofAll !== undefined;
+    this.#ofAll = keepsAny ? undefined : this.#hash;
   }
 
   /** The next record in order of revisions. @param isKept whether a compaction at the hash's revision keeps it */
