@@ -8,8 +8,8 @@ import { listFolder, makeFolder, readIfThere, removeTree, syncFolder } from './f
 import { lockFile } from './lock-file.ts';
 
 export interface DiskFile extends AsyncDisposable {
-  /** Bytes from `position`; fewer than `length` only at the end of the file. */
-  read(position: number, length: number): Promise<Buffer>;
+  /** Bytes from `position`; fewer than `length` only at the end of the file. They may be put into `room`, if that is large enough. */
+  read(position: number, length: number, room?: Buffer): Promise<Buffer>;
   /** Writes all of `bytes` at `position`; the file grows as needed. On disk after {@link sync}; when the file was opened as durable, at once. */
   write(bytes: Uint8Array, position: number): Promise<void>;
   /** Cuts the file, or lets it grow by zeros. */
@@ -56,8 +56,8 @@ export const hostDisk: Disk = {
   async open(path, options) {
     const file = await openInPlace(path, options?.durable === true);
     return {
-      async read(position, length) {
-        const bytes = Buffer.allocUnsafe(length);
+      async read(position, length, room) {
+        const bytes = room !== undefined && room.length >= length ? room : Buffer.allocUnsafe(length);
         let filled = 0;
         while (filled < length) {
           const { bytesRead } = await file.read(bytes, filled, length - filled, position + filled);

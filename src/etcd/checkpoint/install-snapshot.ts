@@ -52,7 +52,7 @@ export async function installSnapshot(
 
 async function readFile(disk: Disk, path: string) {
   await using file = await disk.open(path);
-  return await readBackend(await PagedBbolt.open((position, length) => file.read(position, length)));
+  return await readBackend(await PagedBbolt.open((position, length, room) => file.read(position, length, room)));
 }
 
 function databasePath(folder: string, index: number): string {

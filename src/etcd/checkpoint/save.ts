@@ -48,7 +48,7 @@ export async function loadCheckpoint(
   if (!(await disk.list(folder)).includes('db')) return undefined;
   await using file = await disk.open(`${folder}/db`);
   if ((await file.read(0, 1)).length === 0) return undefined;
-  return await readBackend(await PagedBbolt.open((position, length) => file.read(position, length)));
+  return await readBackend(await PagedBbolt.open((position, length, room) => file.read(position, length, room)));
 }
 
 /** Writes a file beside the one it replaces, a piece each turn of the event loop. */

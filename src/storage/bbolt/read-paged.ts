@@ -7,8 +7,8 @@ import { BboltError, bucketBytes, bucketFlag, elementBytes, PageFlag, pageHeader
 import { metaOffsets, readMeta } from './read.ts';
 import type { Pair } from './write.ts';
 
-/** Bytes from a position; fewer only at the end of the file. */
-export type ReadAt = (position: number, length: number) => Promise<Buffer>;
+/** Bytes from a position; fewer only at the end of the file. They may be put into `room`. */
+export type ReadAt = (position: number, length: number, room?: Buffer) => Promise<Buffer>;
 
 /** Of a file that is in memory after all. */
 export function readFrom(file: Buffer): ReadAt {
@@ -39,6 +39,8 @@ export class PagedBbolt {
   readonly #readAt: ReadAt;
   readonly #pageBytes: number;
   readonly #root: bigint;
+  /** Of each level of a tree that is visited, what the pages read ahead are put into: again and again, not into new memory each time. */
+  readonly #rooms: Buffer[] = [];
 
   private constructor(readAt: ReadAt, pageBytes: number, root: bigint) {
     this.#readAt = readAt;
@@ -75,14 +77,15 @@ export class PagedBbolt {
     return elements.filter(({ flags }) => (flags & bucketFlag) === 0);
   }
 
-  /** Visits the pairs of a top bucket, in order, however many there are. */
+  /** Visits the pairs of a top bucket, in order, however many there are; one bucket at a time. A page is not to be kept. */
   async each(bucket: string, visit: VisitPair): Promise<void> {
     const page = await this.#bucket(bucket);
-    if (page !== undefined) await this.#visitBelow(page, visit, new Set());
+    if (page !== undefined) await this.#visitBelow(page, visit, new Set(), 0);
   }
 
   /** @param seen pages visited so far: a tree has each once */
-  async #visitBelow(page: Buffer, visit: VisitPair, seen: Set<bigint>): Promise<void> {
+  async #visitBelow(page: Buffer, visit: VisitPair, seen: Set<bigint>, level: number): Promise<void> {
+    if (level > levelsMax) throw new BboltError('a tree has too many levels');
     if (!isBranch(page)) {
       visitLeaf(page, visit);
       return;
@@ -94,13 +97,13 @@ export class PagedBbolt {
     }
     for (let i = 0; i < ids.length; i += pagesAheadMax) {
       const some = ids.slice(i, i + pagesAheadMax);
-      const pageOf = await this.#readAhead(some);
-      for (const id of some) await this.#visitBelow(pageOf(id) ?? (await this.#page(id)), visit, seen);
+      const pageOf = await this.#readAhead(some, level);
+      for (const id of some) await this.#visitBelow(pageOf(id) ?? (await this.#page(id)), visit, seen, level + 1);
     }
   }
 
   /** Reads pages that will be needed. @returns those of them that are there whole, and say that they are themselves */
-  async #readAhead(ids: readonly bigint[]): Promise<(id: bigint) => Buffer | undefined> {
+  async #readAhead(ids: readonly bigint[], level: number): Promise<(id: bigint) => Buffer | undefined> {
     const pageBytes = this.#pageBytes;
     const runs: { readonly first: bigint; last: bigint; bytes: Buffer }[] = [];
     for (const id of [...ids].sort((a, b) => (a < b ? -1 : 1))) {
@@ -108,9 +111,17 @@ export class PagedBbolt {
       if (run !== undefined && id - run.last <= gapPagesMax) run.last = id;
       else runs.push({ first: id, last: id, bytes: noBytes });
     }
+    const lengthOf = ({ first, last }: (typeof runs)[number]) => Number(last - first + 1n) * pageBytes;
+    const wanted = runs.reduce((sum, run) => sum + lengthOf(run), 0);
+    let room = this.#rooms[level];
+    if (room === undefined || room.length < wanted) this.#rooms[level] = room = Buffer.allocUnsafeSlow(wanted);
+    let used = 0;
+    const into = room;
     await Promise.all(
       runs.map(async (run) => {
-        run.bytes = await this.#read(run.first, Number(run.last - run.first + 1n) * pageBytes);
+        const from = used;
+        used += lengthOf(run);
+        run.bytes = await this.#read(run.first, lengthOf(run), into.subarray(from, used));
       }),
     );
     return (id) => {
@@ -144,10 +155,10 @@ export class PagedBbolt {
   }
 
   /** From the beginning of a page on. */
-  #read(id: bigint, length: number): Promise<Buffer> {
+  #read(id: bigint, length: number, room?: Buffer): Promise<Buffer> {
     const at = Number(id) * this.#pageBytes;
     if (at > Number.MAX_SAFE_INTEGER) throw new BboltError(`page ${id} is not in the file`);
-    return this.#readAt(at, length);
+    return this.#readAt(at, length, room);
   }
 
   /** A page with those it spans. */
