@@ -69,6 +69,7 @@ export function surfaceOf(reference: Column, ours: Column): readonly Row[] {
 
 const reasons: Readonly<Record<string, string>> = {
   'rpc /etcdserverpb.KV/RangeStream': 'of 3.7',
+  'flag wherry-promote-learners': 'ours alone: learners that have caught up become voters by themselves',
   'flag wherry-request-memory-bytes': 'ours alone: the memory that client requests may take',
   'etcdctl backup run': 'ours alone: a continuous backup of any etcd',
   'etcdctl doctor': 'ours alone: everything that can be wrong with a cluster, and what to type next',

@@ -288,6 +288,23 @@ describe('changes of membership', { timeout }, () => {
     await assert.rejects(promote('a'), (error) => isEtcdError(error, 'memberNotLearner'));
   });
 
+  test('where it is asked for, a learner becomes a voter when it has caught up, and one that never came does not', async () => {
+    await using cluster = await TestCluster.start(['a', 'b', 'c'], { promoteLearners: true });
+    for (let i = 0; i < 30; i++) await cluster.put('a', 'k', `${i}`);
+    const { member } = await add(cluster, 'a', 'd', true);
+    const leader = () => cluster.members.get(cluster.leaderName!)!.member;
+    const untilMs = cluster.clock.monotonicMs() + 10_000;
+    await cluster.until(() => cluster.clock.monotonicMs() >= untilMs);
+    assert.equal(leader().machine.members.get(member!.id)?.isLearner, true);
+    await cluster.startMember('d', joining(['a', 'b', 'c', 'd']));
+    const learner = cluster.members.get('d')!;
+    await cluster.until(
+      () => leader().machine.members.get(member!.id)?.isLearner === false && !learner.member.isLearner,
+    );
+    await cluster.put('d', 'k', 'w');
+    await cluster.agree();
+  });
+
   test('a member that is cut off says that it is alive, but neither healthy nor ready', async () => {
     await using cluster = await TestCluster.start(['a', 'b', 'c']);
     const leader = cluster.members.get(cluster.leaderName!)!;

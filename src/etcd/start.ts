@@ -25,6 +25,7 @@ import { joinedCluster, type NewCluster, newCluster } from './cluster/bootstrap.
 import { CompactHashMonitor } from './cluster/compact-hash-monitor.ts';
 import { CorruptionMonitor } from './cluster/corruption-monitor.ts';
 import { checkBeforeServing } from './cluster/initial-check.ts';
+import { LearnerPromoter } from './cluster/learner-promoter.ts';
 import { Members } from './cluster/members.ts';
 import { clusterService } from './cluster/service.ts';
 import { VersionMonitor } from './cluster/version-monitor.ts';
@@ -94,6 +95,8 @@ export interface EtcdConfig {
   readonly compaction?: Pick<CompactionPace, 'versionsPerTurn' | 'pauseMs'>;
   /** `--max-learners`; default 1. */
   readonly learnersMax?: number;
+  /** `--wherry-promote-learners`: the leader makes voters of learners that have caught up. */
+  readonly promoteLearners?: boolean;
   /** `--watch-progress-notify-interval`; default 10 minutes. */
   readonly progressNotifyIntervalMs?: number;
   /** `--max-request-bytes`; default 1.5 MiB. */
@@ -292,6 +295,7 @@ async function open(start: Start, disk: Disk, dataDir: string, lock: AsyncDispos
   const ready = announce(member, clock);
   ready.catch(() => {});
   const monitors: Disposable[] = [new VersionMonitor({ member, clock, peers, log })];
+  if (config.promoteLearners === true) monitors.push(new LearnerPromoter({ member, clock, log, inform }));
   const { corruptCheckIntervalMs = corruptCheckIntervalMsDefault, compactHashCheckIntervalMs = 0 } = config;
   if (peers !== undefined && corruptCheckIntervalMs > 0)
     monitors.push(new CorruptionMonitor({ member, clock, peers, intervalMs: corruptCheckIntervalMs, log }));

@@ -17,7 +17,8 @@ export type Kind = 'ours' | 'reference';
 
 export interface MemberProcess {
   readonly name: string;
-  readonly kind: Kind;
+  /** What it runs, the next time that it is started. */
+  kind: Kind;
   readonly clientUrl: string;
   readonly peerUrl: string;
   readonly dataDir: string;

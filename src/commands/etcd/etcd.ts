@@ -208,6 +208,7 @@ async function startMember(
       preVote: settings.bool('pre-vote'),
       strictReconfigCheck: settings.bool('strict-reconfig-check'),
       learnersMax: settings.number('max-learners'),
+      promoteLearners: settings.bool('wherry-promote-learners'),
       forceNewCluster: settings.bool('force-new-cluster'),
       snapshotCatchUpEntries: settings.number('snapshot-catchup-entries'),
       ...(settings.has('corrupt-check-time') && {

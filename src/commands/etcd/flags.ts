@@ -195,6 +195,7 @@ export const etcdFlags: Readonly<Record<string, FlagSpec>> = {
   'experimental-txn-mode-write-with-shared-buffer': gate('true', 'TxnModeWriteWithSharedBuffer'),
   'experimental-stop-grpc-service-on-defrag': gate('false', 'StopGRPCServiceOnDefrag'),
   // Ours alone
+  'wherry-promote-learners': acts('bool', 'false'),
   'wherry-request-memory-bytes': acts('uint', '0'),
   // Of the command itself
   'config-file': acts('string'),
