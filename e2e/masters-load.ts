@@ -76,7 +76,8 @@ export function startLoad(scene: Pick<Scene, 'env' | 'kubectlPath' | 'dataDir'>,
           ['create', 'configmap', name, '--from-literal=a=b', '--request-timeout=20s'],
           { env: scene.env, mayFail: true },
         );
-        if (code === 0 || /AlreadyExists/.test(stderr)) break;
+        // kubectl itself asks again when a server tells it to, and may hear that its first attempt did it.
+        if (code === 0 || /AlreadyExists|already exists/.test(stderr)) break;
         retries.push(stderr.trim());
         if (!passing.test(stderr) || attempt === attemptsMax) throw new Error(`kubectl: ${stderr}`);
       }
